@@ -1,0 +1,1 @@
+"""The coordinator: rounds, state, aggregation jobs, gRPC services, certificates."""

@@ -1,0 +1,1 @@
+"""The site: enrolment, agent loop, outbox, ledger, local training, inference."""

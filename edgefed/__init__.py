@@ -1,0 +1,1 @@
+"""EdgeFed: federated learning that ends in a running model at the edge."""

@@ -1,0 +1,168 @@
+"""`job.toml`: what a job is. One pydantic model, checked in one go so that every fault is told at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+
+from models.method import Method, methods
+from protos.errors import InvalidInput
+from protos.invitation import SITE_NAME
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+MAX_JOB_BYTES = 48 << 10  # a control message stays under 64 KiB
+
+
+class RoundPolicy(BaseModel):
+    """When a round opens and closes.
+
+    Attributes:
+        count: rounds of the job.
+        sites: who is invited; empty means every site that is enrolled when the job is submitted.
+        quorum: how many updates a round needs; 0 means all invited sites.
+        gather_s: seconds to wait for the invited sites to join before the first round opens with those that did.
+        progress_s: seconds without progress after which a site loses its lease of a round.
+    """
+
+    model_config = _STRICT
+
+    count: Annotated[int, Field(ge=1, le=10_000)] = 5
+    sites: tuple[str, ...] = ()
+    quorum: Annotated[int, Field(ge=0)] = 0
+    gather_s: Annotated[float, Field(gt=0, le=7 * 86_400)] = 60.0
+    progress_s: Annotated[float, Field(gt=0, le=7 * 86_400)] = 300.0
+
+    @field_validator("sites")
+    @classmethod
+    def _names(cls, sites: tuple[str, ...]) -> tuple[str, ...]:
+        for site in sites:
+            if not SITE_NAME.fullmatch(site):
+                raise ValueError(f"{site!r} is not a site name (a-z, 0-9 and '-', as in 'plant-a')")
+        if len(set(sites)) != len(sites):
+            raise ValueError("a site is named twice")
+        return sites
+
+    @model_validator(mode="after")
+    def _quorum_possible(self) -> RoundPolicy:
+        if self.sites and self.quorum > len(self.sites):
+            raise ValueError(f"the quorum of {self.quorum} cannot be reached by {len(self.sites)} sites")
+        return self
+
+
+class JobSpec(BaseModel):
+    """One learning task: method, its settings, round policy, seed.
+
+    Attributes:
+        name: of the job; like a site name.
+        method: one of the installed methods.
+        seed: of everything random in the job; the same seeds and updates give the same global bytes.
+        rounds: the round policy.
+        settings: the method's own table, complete with its defaults.
+    """
+
+    model_config = _STRICT
+
+    name: str
+    method: str
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    rounds: RoundPolicy = RoundPolicy()
+    settings: dict[str, Any] = {}
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        if not SITE_NAME.fullmatch(name):
+            raise ValueError("use 1 to 63 of a-z, 0-9 and '-', as in 'solar-cells'")
+        return name
+
+    @property
+    def the_method(self) -> Method:
+        """The method as a value."""
+        return methods()[self.method]
+
+    @property
+    def the_settings(self) -> Any:
+        """The method's settings as its frozen dataclass."""
+        return TypeAdapter(self.the_method.settings).validate_python(self.settings)
+
+
+def load_job(path: Path) -> JobSpec:
+    """Reads `job.toml`. Raises `InvalidInput` that lists every fault of the file."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"the job file {path} cannot be read: {error.strerror}") from error
+    if len(text) > MAX_JOB_BYTES:
+        raise InvalidInput(f"the job file {path} has {len(text)} bytes; at most {MAX_JOB_BYTES} are read")
+    try:
+        table = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"{path} is not valid TOML: {error}") from error
+    return job_from_table(table, source=str(path))
+
+
+def job_from_table(table: Mapping[str, Any], *, source: str) -> JobSpec:
+    """Checks a job as it stands in TOML, with the method's settings under the method's name.
+
+    Raises:
+        InvalidInput: with one line per fault, all of them.
+    """
+    faults: list[str] = []
+    top = dict(table)
+    method = methods().get(str(top.get("method", "")))
+    settings: dict[str, Any] = {}
+    if method is None:
+        known = ", ".join(sorted(methods()))
+        faults.append(f"method: {top.get('method', 'missing')!r} is not installed; there is {known}")
+        # Without the method its table cannot be told from an unknown key; do not report it as one.
+        top = {key: value for key, value in top.items() if key in JobSpec.model_fields or not isinstance(value, dict)}
+    else:
+        adapter = TypeAdapter(method.settings)
+        try:
+            settings = adapter.dump_python(adapter.validate_python(top.pop(method.name, {})), mode="json")
+        except ValidationError as error:
+            faults += _lines(error, method.name)
+    if "settings" in top:
+        faults.append(f"settings: not a key of a job file; write the table [{method.name if method else 'METHOD'}]")
+        del top["settings"]
+    try:
+        spec = JobSpec.model_validate({**top, "settings": settings})
+    except ValidationError as error:
+        faults += _lines(error, "")
+    if faults:
+        listing = "\n".join(f"  {fault}" for fault in faults)
+        raise InvalidInput(f"{source} has {len(faults)} fault{'s' * (len(faults) > 1)}:\n{listing}")
+    return spec
+
+
+def job_to_json(spec: JobSpec) -> str:
+    """The job as it travels and is stored."""
+    return spec.model_dump_json()
+
+
+def job_from_json(text: str) -> JobSpec:
+    """Reads a job that came over the wire. Raises `InvalidInput` with every fault."""
+    if len(text) > MAX_JOB_BYTES:
+        raise InvalidInput(f"a job of {len(text)} bytes is too large; at most {MAX_JOB_BYTES} are read")
+    try:
+        spec = JobSpec.model_validate_json(text)
+        if spec.method not in methods():
+            known = ", ".join(sorted(methods()))
+            raise InvalidInput(f"the method {spec.method!r} is not installed here; there is {known}")
+        _ = spec.the_settings
+    except ValidationError as error:
+        raise InvalidInput("the job is not valid:\n" + "\n".join(f"  {line}" for line in _lines(error, ""))) from error
+    return spec
+
+
+def _lines(error: ValidationError, prefix: str) -> list[str]:
+    lines = []
+    for fault in error.errors(include_url=False):
+        where = ".".join(str(part) for part in ((prefix,) if prefix else ()) + tuple(fault["loc"]))
+        what = "unknown key" if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument") else fault["msg"]
+        lines.append(f"{where or 'job'}: {what}")
+    return lines
