@@ -87,14 +87,15 @@ def decode_token(token: str, *, now: float | None = None) -> Invitation:
     body, check = raw[:-4], raw[-4:]
     if len(body) != SECRET_BYTES + _CA_KEY_BYTES + 5 or zlib.crc32(site.encode() + body).to_bytes(4, "big") != check:
         raise InvalidInput("the token is mistyped or cut: its checksum is wrong; copy the whole line again")
-    secret, ca_key = body[:SECRET_BYTES], body[SECRET_BYTES:-5]
-    expires = int.from_bytes(body[-5:], "big")
+    invitation = Invitation(site, body[:SECRET_BYTES], body[SECRET_BYTES:-5], int.from_bytes(body[-5:], "big"))
+    if encode_token(invitation) != token.strip():
+        raise InvalidInput("the token is mistyped: its last character is wrong; copy the whole line again")
     clock = time.time() if now is None else now
-    if clock >= expires:
-        when = datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if clock >= invitation.expires:
+        when = datetime.fromtimestamp(invitation.expires, UTC).strftime("%Y-%m-%d %H:%M UTC")
         here = datetime.fromtimestamp(clock, UTC).strftime("%Y-%m-%d %H:%M UTC")
         raise Refused(f"the token for {site} expired at {when} (this machine's clock says {here}); ask for a new one")
-    return Invitation(site, secret, ca_key, expires)
+    return invitation
 
 
 def compressed_key(key: ec.EllipticCurvePublicKey) -> bytes:

@@ -1,0 +1,5 @@
+"""`python -m edgefed` is the command `edgefed`."""
+
+from edgefed.cli import main
+
+main()

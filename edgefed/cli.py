@@ -1,0 +1,73 @@
+"""The root command: mounts what the packages below offer and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+from coordinator.cli import app as coordinator_app
+from coordinator.job_cli import job_app
+from edge_client.cli import app as client_app
+
+from edgefed.demo.cli import demo_app
+
+app = typer.Typer(
+    name="edgefed",
+    help="Federated learning that ends in a running model at the edge.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(demo_app, name="demo")
+app.add_typer(coordinator_app, name="coordinator")
+app.add_typer(job_app, name="job")
+app.add_typer(client_app, name="client")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"edgefed {version('edgefed')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Federated learning that ends in a running model at the edge."""
+
+
+def main() -> None:
+    """Runs the command line; the exit code says what kind of error ended it (see `protos.errors`)."""
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _report(error)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: Exception) -> None:
+    # Imported here because it loads gRPC, which `edgefed --help` does not need.
+    from protos.errors import EdgeFedError
+
+    if not isinstance(error, EdgeFedError):
+        raise error
+    typer.echo(f"edgefed: {error}", err=True)
+    sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The demonstration: real data, real processes, one report."""
