@@ -1,0 +1,130 @@
+"""The table `[feddymem]` of a job file. Each of the method's five parts can be switched off for an ablation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+
+from models.scoring import Rule
+
+_STRICT: Final = {"extra": "forbid"}
+
+Stage = Literal["stride4", "stride8", "stride16", "stride32"]
+Backbone = Literal["efficientnet_lite0", "mobilenet_v3_large", "resnet18", "resnet50", "wide_resnet50_2"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What a patch is.
+
+    Attributes:
+        backbone: a network of `models.backbones`; its weights are a file at each site.
+        stages: whose outputs are put together, finest first; the finest gives the patch grid.
+        image_size: images are resized to this many pixels square.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    backbone: Backbone = "efficientnet_lite0"
+    stages: Annotated[tuple[Stage, ...], MinLen(1)] = ("stride8", "stride16")
+    image_size: Annotated[int, Ge(64), Le(1024)] = 224
+
+    def __post_init__(self) -> None:
+        strides = [int(stage.removeprefix("stride")) for stage in self.stages]
+        if strides != sorted(set(strides)):
+            raise ValueError(f"name each stage once and the finest first, not {', '.join(self.stages)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """The memory generator, a residual 1x1 map of patch features that stays at its site, and its metric loss.
+
+    Attributes:
+        enabled: part 1; off, features are used as the backbone gives them.
+        metric_loss: part 2; off, the generator is not trained and stays the identity it starts as.
+        epochs: passes over the sampled patches in a round.
+        learning_rate: of AdamW; 1e-3 is known to do harm.
+        attract: how many nearest rows pull a patch.
+        repel: how many of the next rows push it away.
+        margin: of the push, as a fraction of the squared radius.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    enabled: bool = True
+    metric_loss: bool = True
+    epochs: Annotated[int, Ge(1), Le(100)] = 1
+    learning_rate: Annotated[float, Gt(0), Le(0.1)] = 1e-4
+    attract: Annotated[int, Ge(1), Le(32)] = 3
+    repel: Annotated[int, Ge(0), Le(32)] = 3
+    margin: Annotated[float, Ge(0), Lt(1)] = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """A site's bank.
+
+    Attributes:
+        rows: of the local bank.
+        sampled_patches: patches, drawn from all training images, that the bank is made of.
+        dynamic: part 3, the bank is re-made in every round; off, it stays as the first round made it.
+        momentum: how much of a row stays when the bank is re-made.
+        reduce: part 4, memory-reduce before upload; off, the whole bank is sent.
+        upload_rows: sent by each site, the same for every site so that a small one counts as much.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    rows: Annotated[int, Ge(1), Le(65_536)] = 512
+    sampled_patches: Annotated[int, Ge(1_000), Le(1_000_000)] = 20_000
+    dynamic: bool = True
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
+    reduce: bool = True
+    upload_rows: Annotated[int, Ge(1), Le(65_536)] = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregation:
+    """How the coordinator makes one memory of the sites' banks.
+
+    Attributes:
+        kmeans: part 5, unweighted k-means; off, the global memory is all rows of all sites.
+        rows: of the global memory; fewer where the sites sent fewer.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    kmeans: bool = True
+    rows: Annotated[int, Ge(1), Le(65_536)] = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """How an image is judged.
+
+    Attributes:
+        rule: an image's score is the highest of its patches, or the mean of the highest 1 or 3 percent.
+        false_reject_rate: share of normal images that may be rejected; sets the threshold.
+        holdout: share of a site's normal images that are kept from training, for the threshold.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    rule: Rule = "top1%"
+    false_reject_rate: Annotated[float, Gt(0), Lt(1)] = 0.01
+    holdout: Annotated[float, Gt(0), Lt(1)] = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of FedDyMem; see the parts."""
+
+    __pydantic_config__ = _STRICT
+
+    features: Features = Features()
+    generator: Generator = Generator()
+    memory: Memory = Memory()
+    aggregation: Aggregation = Aggregation()
+    score: Score = Score()

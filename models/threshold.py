@@ -1,0 +1,54 @@
+"""Where to cut a score, from held-out normals alone: the conformal quantile."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A cut and what it promises for new normal images from the same source.
+
+    Attributes:
+        value: an image is rejected when its score is above this.
+        rate: the false-reject rate that holds, in (0, 1); more than asked where `normals` are too few.
+        normals: held-out normal images behind it.
+    """
+
+    value: float
+    rate: float
+    normals: int
+
+
+def threshold(scores: NDArray[np.floating], rate: float) -> Threshold:
+    """The lowest cut at which at most `rate` of new normals are rejected on average.
+
+    With n held-out scores the cut is the k-th smallest, k = ceil((n + 1)(1 - rate)): of n + 1 exchangeable normals
+    the new one is above it with a chance of at most `rate`. No cut keeps a rate below `lowest_rate(n)`; asked for
+    less, it is the highest score, and `Threshold.rate` says what holds.
+
+    Args:
+        scores: (n,) of normals that were neither in the bank nor in the training.
+        rate: in (0, 1).
+
+    Raises:
+        ValueError: no scores, a score that is not finite, or a rate out of (0, 1).
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"a false-reject rate lies between 0 and 1, not at {rate}")
+    if scores.size == 0 or not np.isfinite(scores).all():
+        raise ValueError(f"a threshold needs finite scores of held-out normal images; there are {scores.size}")
+    n = scores.size
+    promised = max(rate, lowest_rate(n))
+    # The small amount keeps a product such as 100 * 0.99 from being rounded up to the next score.
+    k = min(n, math.ceil((n + 1) * (1 - promised) - 1e-9))
+    return Threshold(float(np.sort(scores)[max(k, 1) - 1]), promised, n)
+
+
+def lowest_rate(normals: int) -> float:
+    """The lowest false-reject rate that this many held-out normals can promise: 1 / (n + 1)."""
+    return 1 / (normals + 1)
