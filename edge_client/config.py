@@ -1,0 +1,146 @@
+"""`site.toml`: what a site has and what may leave it. One pydantic model, so that every fault is told at once."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from protos.artifacts import MEMORY_BANK, WEIGHTS
+from protos.errors import InvalidInput
+
+SITE_FILE = "site.toml"
+_MEDIA_TYPES = {"memory-bank": MEMORY_BANK, "weights": WEIGHTS}
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataFolders(BaseModel):
+    """Where the site's own data lies.
+
+    Attributes:
+        images: a folder in MVTec layout, with `train/good` in it; relative to the site folder.
+    """
+
+    model_config = _STRICT
+
+    images: Path | None = None
+
+
+class BackboneFile(BaseModel):
+    """A pretrained network that the site trusts.
+
+    Attributes:
+        weights: its weights file; relative to the site folder.
+        sha256: of that file, 64 hex characters.
+    """
+
+    model_config = _STRICT
+
+    weights: Path
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Egress(BaseModel):
+    """The egress contract: what may leave the site. It has no defaults; the site says it.
+
+    Attributes:
+        allow: the kinds of artifact that may leave.
+        max_bytes: the largest artifact that may leave.
+    """
+
+    model_config = _STRICT
+
+    allow: tuple[Literal["memory-bank", "weights"], ...]
+    max_bytes: Annotated[int, Field(ge=1)]
+
+    def refusal(self, media_type: str, size: int) -> str | None:
+        """Why an artifact may not leave, or None where it may."""
+        allowed = {_MEDIA_TYPES[name] for name in self.allow}
+        if media_type not in allowed:
+            kinds = " and ".join(self.allow) or "nothing"
+            return f"the egress contract of the site allows {kinds} to leave, not {media_type}"
+        if size > self.max_bytes:
+            return f"the egress contract of the site allows at most {self.max_bytes} bytes to leave, not {size}"
+        return None
+
+
+class SiteConfig(BaseModel):
+    """A site's own configuration.
+
+    Attributes:
+        data: where the training data lies.
+        backbones: pretrained networks by name.
+        egress: what may leave.
+    """
+
+    model_config = _STRICT
+
+    data: DataFolders = DataFolders()
+    backbones: dict[str, BackboneFile] = {}
+    egress: Egress
+
+
+def load_site_config(site_dir: Path) -> SiteConfig:
+    """Reads `site.toml` of a site folder, with its paths made absolute.
+
+    Raises:
+        InvalidInput: it cannot be read, or has faults; every fault is listed.
+    """
+    path = site_dir / SITE_FILE
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"the site configuration {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is not valid TOML: {error}") from error
+    try:
+        config = SiteConfig.model_validate(table)
+    except ValidationError as error:
+        faults = [_line(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors(include_url=False)]
+        raise InvalidInput(f"{path} has {len(faults)} fault{'s' * (len(faults) > 1)}:\n" + "\n".join(faults)) from error
+    return _with_absolute_paths(config, site_dir.absolute())
+
+
+def site_toml(images: Path | None) -> str:
+    """A new site's configuration, with comments that say what else may stand in it."""
+    line = '# images = "/data/images"' if images is None else f"images = {_quoted(str(images.absolute()))}"
+    return f"""\
+# The configuration of this site. It stays here: no line of it leaves the site.
+
+[data]
+# A folder in MVTec layout: normal images in train/good, and for `edgefed client evaluate` test/good, test/DEFECT.
+{line}
+
+# The egress contract: what may leave this site. Kinds: "memory-bank", "weights".
+[egress]
+allow = ["memory-bank"]
+max_bytes = 268_435_456
+
+# A pretrained network for jobs that ask for one by this name.
+# [backbones.NAME]
+# weights = "/models/NAME.pt"
+# sha256 = "..."                 # as `sha256sum` prints it
+"""
+
+
+def _with_absolute_paths(config: SiteConfig, base: Path) -> SiteConfig:
+    images = config.data.images
+    data = DataFolders(images=None if images is None else base / images)
+    backbones = {
+        name: BackboneFile(weights=base / entry.weights, sha256=entry.sha256)
+        for name, entry in config.backbones.items()
+    }
+    return config.model_copy(update={"data": data, "backbones": backbones})
+
+
+def _line(where: tuple[int | str, ...], kind: str, message: str) -> str:
+    what = "unknown key" if kind == "extra_forbidden" else message
+    return f"  {'.'.join(str(part) for part in where)}: {what}"
+
+
+def _quoted(text: str) -> str:
+    # TOML's basic strings escape as JSON's do for everything that a path can hold.
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,165 @@
+"""The site's state folder: its version, its lock, and where everything lies in it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from protos.errors import InvalidInput, StateError
+from protos.invitation import SITE_NAME
+
+VERSION = "1"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True)
+class SiteState:
+    """An opened state folder.
+
+    Attributes:
+        root: the folder; what lies in it is named by the properties.
+    """
+
+    root: Path
+
+    @property
+    def identity(self) -> Path:
+        """Key, certificate, CA, and the coordinator's address."""
+        return self.root / "identity"
+
+    @property
+    def outbox(self) -> Path:
+        """Finished updates that the coordinator has not answered yet."""
+        return self.root / "outbox"
+
+    @property
+    def artifacts(self) -> Path:
+        """Global models from the coordinator, by digest, for as long as they are needed."""
+        return self.root / "artifacts"
+
+    @property
+    def models(self) -> Path:
+        """Installed detectors, a folder each, and `current`."""
+        return self.root / "models"
+
+    @property
+    def ledger(self) -> Path:
+        """The record of every artifact that left."""
+        return self.root / "ledger.jsonl"
+
+    @property
+    def jobs(self) -> Path:
+        """What this site keeps of its jobs, a folder each."""
+        return self.root / "jobs"
+
+    def job(self, job: str) -> Path:
+        """The folder of one job. Raises `InvalidInput` where the name is not safe as a file name."""
+        return self.jobs / check_job_name(job)
+
+    def current_model(self) -> str | None:
+        """The job whose detector the site runs, or None before the first one is installed."""
+        try:
+            return check_job_name((self.models / "current").read_text().strip())
+        except FileNotFoundError:
+            return None
+
+
+def check_job_name(job: str) -> str:
+    """Returns a job name that is safe as a file name, or raises `InvalidInput`."""
+    if not SITE_NAME.fullmatch(job):
+        raise InvalidInput(f"{job[:80]!r} is not a job name (a-z, 0-9 and '-', as in 'solar-cells')")
+    return job
+
+
+def default_root() -> Path:
+    """The state folder where none is given: `$XDG_STATE_HOME/edgefed/client`."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "edgefed" / "client"
+
+
+def is_site_folder(root: Path) -> bool:
+    """Whether a site has joined here; `version` is written last, so a half-made folder is not one."""
+    return (root / "version").is_file()
+
+
+def open_state(root: Path) -> SiteState:
+    """Opens a state folder that `join` made.
+
+    Raises:
+        InvalidInput: no site has joined there.
+        StateError: another version of EdgeFed made it.
+    """
+    if not is_site_folder(root):
+        raise InvalidInput(f"{root} is not the state folder of a site; run `edgefed client join --state {root}` first")
+    found = (root / "version").read_text().strip()
+    if found != VERSION:
+        raise StateError(
+            f"{root} has the state version {found[:20]!r}; this edgefed reads version {VERSION!r}: "
+            "use the edgefed that made it, or join again with another --state"
+        )
+    return SiteState(root)
+
+
+@contextmanager
+def locked(state: SiteState) -> Iterator[None]:
+    """Holds the folder for one process. Raises `StateError` where another one has it."""
+    with (state.root / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise StateError(f"{state.root} is in use by another edgefed (process {holder}); stop it first") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def is_locked(state: SiteState) -> bool:
+    """Whether an agent runs on this folder now."""
+    try:
+        with locked(state):
+            return False
+    except StateError:
+        return True
+
+
+def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replaces a file so that, also after a power cut, it is either the old one or the whole new one."""
+    partial = path.with_name(path.name + ".partial")
+    with disk_errors(path.parent):
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames and removals in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turns a disk without room, or a folder that cannot be written, into a `StateError` that says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            free = shutil.disk_usage(folder).free
+            raise StateError(f"no room left on the disk of {folder} ({free >> 20} MiB free); make room") from error
+        raise StateError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
