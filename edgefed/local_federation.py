@@ -68,7 +68,7 @@ class LocalFederation:
 
     def join(self, site: str, data: Path | None) -> None:
         """Invites a site and lets it join."""
-        invitation = self.command("coordinator", "invite", site, "--state", str(self.coordinator_state), "--json")
+        invitation = self.command("coordinator", "invite", site, "--state", str(self.coordinator_state))
         self.command(
             "client", "join", "--coordinator", invitation["coordinator"], "--token", invitation["token"],
             "--state", str(self.site_state(site)), *(("--data", str(data)) if data else ()),
@@ -100,7 +100,7 @@ class LocalFederation:
         Raises:
             EdgeFedError: with what the command said, when it did not end with 0.
         """
-        line = [*_EDGEFED, *arguments] + ([] if "--json" in arguments or "join" in arguments else ["--json"])
+        line = [*_EDGEFED, *arguments, "--json"]
         done = subprocess.run(
             line, stdout=subprocess.PIPE, stderr=None if show_progress else subprocess.PIPE, env=self._environment
         )

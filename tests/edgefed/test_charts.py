@@ -1,0 +1,28 @@
+"""The report's charts are well-formed and draw what they are given."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+
+from edgefed.demo.charts import WIDTH, bars, score_histogram
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    root = ElementTree.fromstring(bars([("a <b>", 0.5, "local"), ("c", 1.0, "federated")], low=0.5))
+    short, long = (float(bar.attrib["width"]) for bar in root.iter(f"{SVG}rect"))
+    assert short == 2.0 and long == WIDTH - 190 - 70
+    assert [text.text for text in root.iter(f"{SVG}text") if text.attrib.get("class") == "value"] == ["0.500", "1.000"]
+
+
+def test_histogram_draws_both_kinds_and_the_threshold() -> None:
+    root = ElementTree.fromstring(score_histogram(np.zeros(5), np.ones(3), 0.5))
+    tall = [float(bar.attrib["height"]) for bar in root.iter(f"{SVG}rect") if float(bar.attrib["height"]) > 0]
+    assert tall == [150.0, 150.0]
+    (line,) = [line for line in root.iter(f"{SVG}line") if line.attrib["class"] == "threshold"]
+    assert abs(float(line.attrib["x1"]) - WIDTH / 2) < 1
+
+
+def test_histogram_of_equal_scores_does_not_divide_by_zero() -> None:
+    assert "nan" not in score_histogram(np.ones(3), np.ones(2), None)
