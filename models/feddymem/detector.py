@@ -1,0 +1,42 @@
+"""The detector that a site runs: its backbone, the global memory, and what it kept for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import PatchFeatures, extract
+from models.feddymem.scorer import Scorer, Scores
+from models.feddymem.settings import Settings
+from models.method import Arrays
+
+
+class Detector:
+    """Scores images against the memory that the sites made together.
+
+    Args:
+        settings: of the job.
+        weights: the backbone's file, see `models.backbones.registry.weights_file`.
+        bank: the job's final global memory.
+        local: what `install` gave at this site; its "calibration" are the scores (n,) of held-out normals.
+
+    Raises:
+        Unusable: the weights file does not fit the backbone.
+        ValueError: `bank` is not a memory bank of the backbone's width.
+    """
+
+    def __init__(self, settings: Settings, weights: Path, bank: Arrays, local: Arrays) -> None:
+        chosen = settings.features
+        self._features = PatchFeatures(chosen.backbone, chosen.stages, weights)
+        self._size = chosen.image_size
+        if bank["rows"].shape[-1] != self._features.width:
+            width = bank["rows"].shape[-1]
+            raise ValueError(f"the memory has {width} features where {chosen.backbone} gives {self._features.width}")
+        self._scorer = Scorer(settings.score, bank, local)
+
+    def score(self, images: Sequence[NDArray[np.uint8]]) -> Scores:
+        """Scores of images (h, w, 3) uint8 in red, green, blue; their sizes may differ, at least one image."""
+        return self._scorer.score(extract(self._features, images, self._size))

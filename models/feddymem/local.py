@@ -1,0 +1,140 @@
+"""The site's half of FedDyMem: features, generator, bank, memory-reduce."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.backbones.registry import BACKBONES, weights_file
+from models.feature_cache import FeatureCache, cached_features
+from models.features import PatchFeatures, extract
+from models.feddymem.bank import first_bank, remake_bank
+from models.feddymem.generator import MemoryGenerator, generator_from_arrays, generator_to_arrays
+from models.feddymem.holdout import split
+from models.feddymem.scorer import Scorer
+from models.feddymem.settings import Settings
+from models.feddymem.training import train_generator
+from models.memory import MemoryBank, from_arrays, to_arrays
+from models.method import Arrays, Declaration, LocalResult, Report, SiteData, derive_seed
+from models.reduce import reduce_bank
+
+_MOST_THREADS = 4  # the tensors are small, and the machine has a line to run besides
+
+
+def declare(settings: Settings, data: SiteData) -> Declaration:
+    """What decides whether this site's features are those of the others.
+
+    Raises:
+        Unusable: there is no image, or no weights file that fits the backbone.
+    """
+    split(data, settings.score.holdout)
+    chosen, path = settings.features, weights_file(settings.features.backbone, data.weights)
+    features = PatchFeatures(chosen.backbone, chosen.stages, path)
+    return {
+        "backbone": chosen.backbone,
+        "backbone_sha256": _sha256(path),
+        "stages": " ".join(chosen.stages),
+        "image_size": str(chosen.image_size),
+        "width": str(features.width),
+    }
+
+
+def local_update(
+    settings: Settings, data: SiteData, previous: Arrays | None, state: Arrays, seed: int, report: Report
+) -> LocalResult:
+    """One round at a site: trains the generator, re-makes the bank through it, reduces the bank for upload.
+
+    Raises:
+        Unusable: there is no image, or no weights file that fits the backbone.
+    """
+    torch.set_num_threads(min(_MOST_THREADS, torch.get_num_threads()))
+    training, held = split(data, settings.score.holdout)
+    cache = _features(settings, data, report)
+    patches = cache.sample_patches(training, settings.memory.sampled_patches, np.random.default_rng(seed))
+    start = _start(settings, patches, previous, state, derive_seed(seed, "bank"))
+    generator, loss = _generator(settings, patches, start, state, derive_seed(seed, "generator"), report)
+    bank = start
+    if settings.memory.dynamic:
+        blocks = _training_patches(cache, training)
+        bank = remake_bank(start.rows, blocks, generator, settings.memory.momentum)
+    sent = bank
+    if settings.memory.reduce:
+        sent = reduce_bank(bank, settings.memory.upload_rows, derive_seed(seed, "reduce"))
+    metrics = {"loss": loss, "images": float(len(training)), "held_out": float(len(held)), "rows": float(len(sent))}
+    kept = {**to_arrays(bank), **generator_to_arrays(generator)}
+    return LocalResult(to_arrays(sent), float(len(sent)), kept, metrics)
+
+
+def install(
+    settings: Settings, data: SiteData, final: Arrays, state: Arrays, seed: int, report: Report
+) -> dict[str, NDArray[np.generic]]:
+    """The site's generator, and "calibration": the scores (n,) float32 of its n held-out normals, which may be 0.
+
+    Raises:
+        Unusable: there is no image, or no weights file that fits the backbone.
+    """
+    torch.set_num_threads(min(_MOST_THREADS, torch.get_num_threads()))
+    _, held = split(data, settings.score.holdout)
+    local = {name: np.array(array) for name, array in state.items() if name.startswith("generator.")}
+    scorer = Scorer(settings.score, final, local)
+    scores = [np.empty(0, np.float32)]
+    for indices, block in _features(settings, data, report).blocks():
+        chosen = np.isin(indices, held)
+        if chosen.any():
+            scores.append(scorer.score(block[chosen]).image)
+    return {**local, "calibration": np.concatenate(scores)}
+
+
+def _features(settings: Settings, data: SiteData, report: Report) -> FeatureCache:
+    chosen = settings.features
+    path = weights_file(chosen.backbone, data.weights)
+    key = f"{data.fingerprint}/{_sha256(path)}/{chosen}"
+    width = sum(BACKBONES[chosen.backbone].widths[stage] for stage in chosen.stages)
+
+    @lru_cache
+    def network() -> PatchFeatures:  # made for the first image that is not in the cache, if there is one
+        return PatchFeatures(chosen.backbone, chosen.stages, path)
+
+    return cached_features(
+        data.samples, lambda images: extract(network(), images, chosen.image_size), width, data.scratch, key, report
+    )
+
+
+def _start(
+    settings: Settings, patches: NDArray[np.float32], previous: Arrays | None, state: Arrays, seed: int
+) -> MemoryBank:
+    """The bank that a round starts with: the global memory, or in a first round k-means of the site's own patches."""
+    if previous is not None and settings.memory.dynamic:
+        return from_arrays(previous)
+    if "rows" in state and not settings.memory.dynamic:
+        return from_arrays({name: state[name] for name in ("rows", "counts")})
+    return first_bank(patches, settings.memory.rows, seed)
+
+
+def _generator(
+    settings: Settings, patches: NDArray[np.float32], bank: MemoryBank, state: Arrays, seed: int, report: Report
+) -> tuple[MemoryGenerator | None, float]:
+    chosen = settings.generator
+    if not chosen.enabled:
+        return None, 0.0
+    generator = generator_from_arrays(state, patches.shape[1]) or MemoryGenerator(patches.shape[1]).eval()
+    if not chosen.metric_loss:
+        return generator, 0.0
+    return train_generator(generator, patches, bank.rows, chosen, seed, report)
+
+
+def _training_patches(cache: FeatureCache, training: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+    for indices, block in cache.blocks():
+        chosen = block[np.isin(indices, training)]
+        if len(chosen):
+            yield chosen.reshape(-1, block.shape[-1]).astype(np.float32)
+
+
+def _sha256(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,51 @@
+"""How abnormal patches are against a memory: the one scoring path of calibration, evaluation and the line."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.feddymem.generator import apply, generator_from_arrays
+from models.feddymem.settings import Score
+from models.memory import from_arrays
+from models.method import Arrays
+from models.scoring import image_scores, nearest_distance, smooth_maps
+
+
+class Scores(NamedTuple):
+    """Anomaly scores of b images; higher is more anomalous, 0 is a patch that the memory holds.
+
+    Attributes:
+        image: (b,) float32.
+        map: (b, gh, gw) float32, per patch and smoothed; row 0 is the top of the image.
+    """
+
+    image: NDArray[np.float32]
+    map: NDArray[np.float32]
+
+
+class Scorer:
+    """Distance of each patch to its nearest row, both seen through the site's generator where it has one.
+
+    Args:
+        score: the job's score settings.
+        bank: the global memory's tensors, "rows" (m, d) and "counts" (m,).
+        local: what `install` gave at this site.
+
+    Raises:
+        ValueError: `bank` is not a memory bank.
+    """
+
+    def __init__(self, score: Score, bank: Arrays, local: Arrays) -> None:
+        rows = from_arrays(bank).rows
+        self._rule = score.rule
+        self._generator = generator_from_arrays(local, rows.shape[1])
+        self._rows = apply(self._generator, rows)
+
+    def score(self, features: NDArray[np.float16]) -> Scores:
+        """Scores of features (b, gh, gw, d)."""
+        patches = features.reshape(-1, features.shape[-1]).astype(np.float32)
+        maps = nearest_distance(apply(self._generator, patches), self._rows).reshape(features.shape[:3])
+        return Scores(image_scores(maps, self._rule), smooth_maps(maps))
