@@ -1,0 +1,138 @@
+"""The agent: dials the coordinator, asks for work, does it, and waits when the coordinator is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from edge_client.connection import Connection
+from edge_client.enrolment import renew
+from edge_client.identity import check_validity, clock_warning, load_identity, moment
+from edge_client.lease import Progress
+from edge_client.outbox import Outbox
+from edge_client.schedule import is_of_round, jobs_aside, pause_s, seconds_to_renewal
+from edge_client.state import SiteState
+from edge_client.work import SiteWork
+from edge_client.worker_client import Worker, WorkFailed
+from protos.errors import EdgeFedError, Unavailable
+from protos.v1 import work_pb2
+
+log = logging.getLogger(__name__)
+
+PROTOCOL = 1
+LONG_POLL_S = 25.0
+SET_ASIDE_S = 60.0  # before a job that failed for reasons of the site, such as a full disk, is tried again
+RENEWAL_CHECK_S = 60.0
+WORKER_IDLE_S = 600.0  # a job may have ended without this site; torch then holds memory for nothing
+
+
+class Agent:
+    """A site's agent.
+
+    Args:
+        state: of the site; the caller holds its lock.
+    """
+
+    def __init__(self, state: SiteState) -> None:
+        self._state = state
+        self._identity = load_identity(state)
+        self._outbox = Outbox(state.outbox)
+        self._worker = Worker()
+        self._set_aside: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Works until it is cancelled; the worker ends with it.
+
+        Raises:
+            Refused: the coordinator no longer knows this site, or the certificate has expired.
+            StateError: the state folder cannot be read.
+        """
+        failures = 0
+        try:
+            while True:
+                try:
+                    check_validity(self._identity, datetime.now(UTC))
+                    async with Connection.of(self._identity) as connection:
+                        await self._greet(connection)
+                        failures = 0
+                        await self._serve(connection)
+                except Unavailable as error:
+                    failures += 1
+                    if failures == 1:
+                        log.warning("%s; trying again until it is back", error)
+                await asyncio.sleep(pause_s(failures, random.random()))
+        finally:
+            await self._worker.stop()
+
+    async def _greet(self, connection: Connection) -> None:
+        now = time.time()
+        request = work_pb2.HelloRequest(
+            min_protocol=PROTOCOL, max_protocol=PROTOCOL, software=f"edgefed {version('edgefed')}", clock=now
+        )
+        reply = await connection.call(connection.work.Hello, request)
+        log.info("connected to %s (%s) as %s", connection.address, reply.software, reply.site)
+        warning = clock_warning(datetime.fromtimestamp(reply.clock, UTC), datetime.fromtimestamp(now, UTC))
+        if warning:
+            log.warning("%s", warning)
+
+    async def _serve(self, connection: Connection) -> None:
+        work = SiteWork(self._state, connection, self._outbox, self._worker)
+        renewing = asyncio.create_task(self._keep_certificate(connection))
+        busy_at = time.monotonic()
+        try:
+            while True:
+                aside = jobs_aside(self._set_aside, time.monotonic())
+                waiting = [parcel for parcel in self._outbox.waiting() if parcel.job not in aside]
+                # With something to deliver, ask only what there is now: it may be a new lease for a waiting update.
+                request = work_pb2.NextWorkRequest(wait_s=0 if waiting else LONG_POLL_S, ignore_jobs=sorted(aside))
+                reply = await connection.call(connection.work.NextWork, request, timeout_s=LONG_POLL_S + 10)
+                for parcel in waiting:
+                    if not is_of_round(parcel, reply.train):
+                        await self._attempt(parcel.job, work.post(parcel, Progress()))
+                if reply.WhichOneof("work"):
+                    await self._do(work, reply)
+                    busy_at = time.monotonic()
+                elif time.monotonic() - busy_at > WORKER_IDLE_S:
+                    await self._worker.stop()
+        finally:
+            renewing.cancel()
+
+    async def _do(self, work: SiteWork, reply: work_pb2.NextWorkReply) -> None:
+        match reply.WhichOneof("work"):
+            case "prepare":
+                await self._attempt(reply.prepare.job, work.prepare(reply.prepare))
+            case "train":
+                await self._attempt(reply.train.job, work.train(reply.train))
+            case "install":
+                await self._attempt(reply.install.job, work.install(reply.install))
+
+    async def _attempt(self, job: str, doing: Coroutine[None, None, None]) -> None:
+        """Does it, and after a failure that is the site's own sets the job aside for a while."""
+        try:
+            await doing
+        except Unavailable:
+            raise
+        except (EdgeFedError, WorkFailed) as error:
+            self._set_aside[job] = time.monotonic() + SET_ASIDE_S
+            log.error("job %s: %s; trying again in %d s", job, error, SET_ASIDE_S)
+
+    async def _keep_certificate(self, connection: Connection) -> None:
+        while True:
+            wait_s = seconds_to_renewal(self._identity.validity, datetime.now(UTC))
+            if wait_s > 0:
+                # In short steps, since the clock may be set and the machine may sleep.
+                await asyncio.sleep(min(wait_s, RENEWAL_CHECK_S))
+                continue
+            try:
+                self._identity = await renew(self._state, self._identity, connection)
+            except EdgeFedError as error:
+                log.warning("the certificate could not be renewed: %s; trying again in %d s", error, RENEWAL_CHECK_S)
+                await asyncio.sleep(RENEWAL_CHECK_S)
+                continue
+            connection.present(self._identity.certificate_pem)
+            log.info("the certificate was renewed, until %s", moment(self._identity.validity[1]))

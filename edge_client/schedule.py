@@ -1,0 +1,44 @@
+"""When the agent does what: decisions of values alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from edge_client.outbox import Parcel
+from protos.v1 import work_pb2
+
+RENEW_AT = 2 / 3  # of a certificate's life
+
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 30.0
+
+
+def pause_s(attempt: int, jitter: float) -> float:
+    """How long to wait before trying again.
+
+    Args:
+        attempt: failures in a row, at least 1; the wait doubles with each up to half a minute.
+        jitter: in [0, 1), so that sites which lost the same coordinator do not come back as one.
+
+    >>> [pause_s(attempt, 0.0) for attempt in (1, 2, 3)], pause_s(1000, 0.999) < 30
+    ([0.125, 0.25, 0.5], True)
+    """
+    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 16))
+    return longest * (1 + jitter) / 2
+
+
+def seconds_to_renewal(validity: tuple[datetime, datetime], now: datetime) -> float:
+    """Seconds until two thirds of a certificate's life have passed; 0 or less when it is time."""
+    start, end = validity
+    return (start + (end - start) * RENEW_AT - now).total_seconds()
+
+
+def jobs_aside(until: Mapping[str, float], now: float) -> set[str]:
+    """The jobs that are not to be tried yet; `until` and `now` in seconds of one clock."""
+    return {job for job, moment in until.items() if now < moment}
+
+
+def is_of_round(parcel: Parcel, train: work_pb2.Train) -> bool:
+    """Whether a waiting update is of the round that was just leased: it is then delivered under the new lease."""
+    return (parcel.job, parcel.round) == (train.job, train.round)

@@ -1,0 +1,161 @@
+"""An artifact server over real mutual TLS that can misbehave in ways that a coordinator never would."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from grpc import aio
+
+from edge_client.connection import COORDINATOR_NAME, Connection
+from protos.artifacts import CHUNK_BYTES, Manifest, manifest_from_proto, manifest_of, manifest_to_proto
+from protos.invitation import private_key_pem
+from protos.v1 import artifacts_pb2, artifacts_pb2_grpc
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A CA that issues certificates for tests."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def issue(
+        self,
+        name: str,
+        *,
+        key: ec.EllipticCurvePrivateKey | None = None,
+        dns: str | None = None,
+        start: datetime | None = None,
+        life: timedelta = timedelta(days=1),
+    ) -> tuple[bytes, bytes]:
+        """Key and certificate as PEM."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        start = start or datetime.now(UTC) - timedelta(hours=1)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = (
+            x509.CertificateBuilder().subject_name(subject).issuer_name(self.certificate.subject)
+            .public_key(key.public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(start).not_valid_after(start + life)
+        )  # fmt: skip
+        if dns:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(dns)]), critical=False)
+        certificate = builder.sign(self.key, hashes.SHA256())
+        return private_key_pem(key), certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def make_authority() -> Authority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test ca")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - timedelta(days=1000)).not_valid_after(now + timedelta(days=1000))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    return Authority(key, certificate)
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return make_authority()
+
+
+@dataclass
+class ArtifactServer(artifacts_pb2_grpc.ArtifactsServicer):
+    """Keeps artifacts in memory, counts what it is sent, and fails where it is told to.
+
+    Attributes:
+        manifests: by digest.
+        chunks: by digest and index.
+        committed: digests.
+        asked: the indices of all PutChunk and GetChunk calls, in order.
+        cut_after: how many chunk calls are answered before the connection seems cut; None for all.
+        damage: indices that are served with one bit wrong.
+    """
+
+    port: int = 0
+    manifests: dict[bytes, Manifest] = field(default_factory=dict)
+    chunks: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
+    committed: set[bytes] = field(default_factory=set)
+    asked: list[int] = field(default_factory=list)
+    cut_after: int | None = None
+    damage: set[int] = field(default_factory=set)
+
+    def hold(self, path: Path, media_type: str) -> str:
+        """Takes a file in, for download; returns its digest."""
+        manifest = manifest_of(path, media_type)
+        digest = bytes.fromhex(manifest.digest)
+        data = path.read_bytes()
+        self.manifests[digest] = manifest
+        for index in range(len(manifest.chunk_digests)):
+            self.chunks[digest, index] = data[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
+        return manifest.digest
+
+    async def HasChunks(self, request, context):  # type: ignore[no-untyped-def]
+        manifest = manifest_from_proto(request.manifest)
+        digest = request.manifest.digest
+        self.manifests[digest] = manifest
+        bitmap = bytearray(-(-len(manifest.chunk_digests) // 8))
+        for index in range(len(manifest.chunk_digests)):
+            if (digest, index) in self.chunks:
+                bitmap[index // 8] |= 1 << (index % 8)
+        return artifacts_pb2.HasChunksReply(bitmap=bytes(bitmap), committed=digest in self.committed)
+
+    async def PutChunk(self, request, context):  # type: ignore[no-untyped-def]
+        await self._maybe_cut(request.index, context)
+        self.manifests[request.digest].check_chunk(request.index, request.data)
+        self.chunks[request.digest, request.index] = request.data
+        return artifacts_pb2.PutChunkReply()
+
+    async def Commit(self, request, context):  # type: ignore[no-untyped-def]
+        self.committed.add(request.digest)
+        return artifacts_pb2.CommitReply(size=self.manifests[request.digest].size)
+
+    async def GetManifest(self, request, context):  # type: ignore[no-untyped-def]
+        return manifest_to_proto(self.manifests[request.digest])
+
+    async def GetChunk(self, request, context):  # type: ignore[no-untyped-def]
+        await self._maybe_cut(request.index, context)
+        data = self.chunks[request.digest, request.index]
+        if request.index in self.damage:
+            data = bytes([data[0] ^ 1]) + data[1:]
+        return artifacts_pb2.GetChunkReply(data=data)
+
+    async def _maybe_cut(self, index: int, context: aio.ServicerContext) -> None:
+        if self.cut_after is not None and len(self.asked) >= self.cut_after:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the line was cut")
+        self.asked.append(index)
+
+
+@pytest.fixture
+async def artifact_server(authority: Authority) -> AsyncIterator[ArtifactServer]:
+    servicer = ArtifactServer()
+    server = aio.server()
+    artifacts_pb2_grpc.add_ArtifactsServicer_to_server(servicer, server)
+    pair = authority.issue("coordinator", dns=COORDINATOR_NAME)
+    credentials = grpc.ssl_server_credentials([pair], root_certificates=authority.pem, require_client_auth=True)
+    servicer.port = server.add_secure_port("127.0.0.1:0", credentials)
+    await server.start()
+    yield servicer
+    await server.stop(None)
+
+
+@pytest.fixture
+async def connection(artifact_server: ArtifactServer, authority: Authority) -> AsyncIterator[Connection]:
+    key, certificate = authority.issue("plant-a")
+    address = f"127.0.0.1:{artifact_server.port}"
+    async with Connection(address, root_pem=authority.pem, key_pem=key, certificate_pem=certificate) as opened:
+        yield opened
