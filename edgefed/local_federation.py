@@ -90,8 +90,13 @@ class LocalFederation:
         """`edgefed client ...` at a site; returns its JSON document."""
         return self.command("client", *arguments, "--state", str(self.site_state(site)))
 
+    def client_lines(self, site: str, *arguments: str) -> list[dict[str, Any]]:
+        """`edgefed client ...` at a site for a command that prints one JSON document a line."""
+        printed = self._output("client", *arguments, "--state", str(self.site_state(site)))
+        return [json.loads(line) for line in printed.splitlines()]
+
     def command(self, *arguments: str, show_progress: bool = False) -> dict[str, Any]:
-        """Runs one `edgefed` command with `--json`.
+        """Runs one `edgefed` command with `--json` and returns its document.
 
         Args:
             arguments: of the command, without `--json`.
@@ -100,15 +105,18 @@ class LocalFederation:
         Raises:
             EdgeFedError: with what the command said, when it did not end with 0.
         """
-        line = [*_EDGEFED, *arguments, "--json"]
+        document: dict[str, Any] = json.loads(self._output(*arguments, show_progress=show_progress))
+        return document
+
+    def _output(self, *arguments: str, show_progress: bool = False) -> str:
+        stderr = None if show_progress else subprocess.PIPE
         done = subprocess.run(
-            line, stdout=subprocess.PIPE, stderr=None if show_progress else subprocess.PIPE, env=self._environment
+            [*_EDGEFED, *arguments, "--json"], stdout=subprocess.PIPE, stderr=stderr, env=self._environment, check=False
         )
         if done.returncode:
             said = (done.stderr or b"").decode(errors="replace").strip()
             raise EdgeFedError(f"edgefed {' '.join(arguments[:2])} ended with {done.returncode}: {said or 'see above'}")
-        text = done.stdout.decode()
-        return json.loads(text) if text.lstrip().startswith("{") else {}
+        return done.stdout.decode()
 
     def memory_bytes(self) -> int:
         """Memory of all processes and their children now: the sum of their proportional set sizes."""

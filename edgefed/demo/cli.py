@@ -30,6 +30,6 @@ def anomaly(
     json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON document on stdout.")] = False,
 ) -> None:
     """Federate three solar-cell plants: a coordinator and three sites as processes over mutual TLS."""
-    from edgefed.demo.anomaly import run
+    from edgefed.demo.anomaly import default_folder, run
 
-    run(seed=seed, folder=state, as_json=json)
+    run(seed=seed, folder=state or default_folder(), as_json=json)
