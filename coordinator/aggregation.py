@@ -1,0 +1,126 @@
+"""The worker process as the coordinator uses it: started while a job runs, asked one thing at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.method import RejectedUpdate
+from protos.errors import StateError
+from protos.jobs import JobSpec, job_to_json
+
+_LOG = logging.getLogger("coordinator.aggregation")
+# More than two OpenMP threads add partial sums in the order in which they finish, and the last bits then differ from
+# run to run; with two the order cannot matter.
+_THREADS = {name: "2" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+_ANSWER_BYTES = 1 << 20
+
+
+class AggregationFailed(Exception):
+    """The method failed on updates that had passed its check, or the process died twice."""
+
+
+_ERRORS: dict[str, type[Exception]] = {"RejectedUpdate": RejectedUpdate, "OSError": StateError}
+
+
+class AggregationWorker:
+    """A handle on the worker process; it is started when first needed."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._lock = asyncio.Lock()
+        self._exchanges: set[asyncio.Task[Any]] = set()
+
+    async def check(self, spec: JobSpec, declaration: Mapping[str, str], path: Path) -> None:
+        """Looks into one update. Raises `RejectedUpdate` with the reason, or `AggregationFailed`."""
+        await self._ask({"op": "check", "spec": job_to_json(spec), "declaration": dict(declaration), "path": str(path)})
+
+    async def aggregate(
+        self, spec: JobSpec, number: int, previous: Path | None, updates: Sequence[tuple[str, float, Path]], out: Path
+    ) -> None:
+        """Writes the aggregate of (site, weight, path) updates of round `number` to `out`, durably.
+
+        Raises:
+            AggregationFailed: with the method's message.
+            StateError: the aggregate cannot be written, as on a full disk.
+        """
+        listed = [{"site": site, "weight": weight, "path": str(path)} for site, weight, path in updates]
+        request = {
+            "op": "aggregate", "spec": job_to_json(spec), "round": number, "updates": listed, "out": str(out),
+            "previous": str(previous) if previous else None,
+        }  # fmt: skip
+        try:
+            await self._ask(request)
+        except RejectedUpdate as error:
+            raise AggregationFailed(str(error)) from error
+
+    async def start(self) -> None:
+        """Starts the process, so that its imports are done when the first update comes."""
+        async with self._lock:
+            await self._started()
+
+    async def rest(self) -> None:
+        """Ends the process once it has answered what it was asked."""
+        async with self._lock:
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.close()
+                await self._process.wait()
+            self._process = None
+
+    async def stop(self) -> None:
+        """Ends the process, whatever it is doing."""
+        for exchange in self._exchanges:
+            exchange.cancel()
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        self._process = None
+
+    async def _ask(self, request: dict[str, Any]) -> None:
+        # A caller may be cancelled (its peer hung up); the exchange goes on, or the next one would get its answer.
+        exchange = asyncio.create_task(self._exchange(request))
+        self._exchanges.add(exchange)
+        exchange.add_done_callback(self._exchanges.discard)
+        answer = await asyncio.shield(exchange)
+        if error := answer.get("error"):
+            raise _ERRORS.get(error["kind"], AggregationFailed)(error["message"])
+
+    async def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
+        line = json.dumps(request).encode() + b"\n"
+        async with self._lock:
+            for _ in range(2):  # a worker that was killed is replaced once
+                process = await self._started()
+                if (reply := await _say(process, line)) is not None:
+                    return reply
+                code = await process.wait()
+                _LOG.warning("the aggregation worker ended with %d while it worked", code)
+        return {
+            "error": {"kind": "AggregationFailed", "message": f"its process ended twice, the last time with {code}"}
+        }
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            # A session of its own: Ctrl-C is for the coordinator, which then ends the worker itself.
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "coordinator.worker",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                env=os.environ | _THREADS, start_new_session=True, limit=_ANSWER_BYTES,
+            )  # fmt: skip
+        return self._process
+
+
+async def _say(process: asyncio.subprocess.Process, line: bytes) -> dict[str, Any] | None:
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(line)
+        await process.stdin.drain()
+        reply = await process.stdout.readline()
+    except (BrokenPipeError, ConnectionResetError):
+        return None
+    return json.loads(reply) if reply.endswith(b"\n") else None

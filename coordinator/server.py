@@ -1,0 +1,115 @@
+"""The coordinator as a process: one port, one state folder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+
+from coordinator.address import Address
+from coordinator.artifact_store import ArtifactStore
+from coordinator.certificates import Authority, open_authority
+from coordinator.database import open_database
+from coordinator.event_log import EventLog
+from coordinator.jobs import Jobs
+from coordinator.services.artifacts import MESSAGE_BYTES, ArtifactsService
+from coordinator.services.door import Door
+from coordinator.services.enrolment import EnrolmentService
+from coordinator.services.jobs import JobsService
+from coordinator.services.work import WorkService
+from coordinator.sites import Sites
+from coordinator.state import StateFolder, create_state, locked, write_durably
+from protos.errors import Unavailable
+from protos.v1 import artifacts_pb2_grpc, enrolment_pb2_grpc, jobs_pb2_grpc, work_pb2_grpc
+
+_LOG = logging.getLogger("coordinator")
+_GRACE_S = 1.0
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # or a second coordinator would share the port and take half of the calls
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+]
+
+
+def serve(root: Path, listen: Address, announce: Callable[[Address], None]) -> int:
+    """Runs a coordinator until SIGINT or SIGTERM; returns the exit code.
+
+    Args:
+        root: the state folder; made where there is none.
+        listen: where to listen; port 0 takes a free one.
+        announce: called once with the address, when calls are answered.
+
+    Raises:
+        StateError: the folder is of another version, in use, or cannot be used.
+        Unavailable: the port is in use or the address is not of this machine.
+    """
+    state = create_state(root)
+    with locked(state):
+        return asyncio.run(_serve(state, listen, announce))
+
+
+async def _serve(state: StateFolder, listen: Address, announce: Callable[[Address], None]) -> int:
+    authority = open_authority(state.authority)
+    engine = open_database(state.database)
+    sites = Sites(engine)
+    store = ArtifactStore(state.artifacts, state.partial, engine)
+    jobs = Jobs(EventLog(engine), store, sites, state.partial)
+    server = grpc.aio.server(options=_OPTIONS)
+    door = Door(authority, sites)
+    enrolment_pb2_grpc.add_EnrolmentServicer_to_server(EnrolmentService(door, engine, authority), server)
+    work_pb2_grpc.add_WorkServicer_to_server(WorkService(door, jobs), server)
+    artifacts_pb2_grpc.add_ArtifactsServicer_to_server(ArtifactsService(door, store, jobs), server)
+    jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(door, jobs, sites), server)
+    address = _bind(server, authority, listen)
+    _write_operator(state, authority, address)
+    stopped = _stop_signal()
+    jobs.resume()
+    await server.start()
+    announce(address)
+    _LOG.info("listening on %s, state in %s", address, state.root)
+    number = await stopped
+    _LOG.info("stopping on %s", signal.Signals(number).name)
+    await jobs.close()
+    await server.stop(_GRACE_S)
+    engine.dispose()
+    return 130 if number == signal.SIGINT else 0
+
+
+def _bind(server: grpc.aio.Server, authority: Authority, listen: Address) -> Address:
+    credentials = grpc.ssl_server_credentials(
+        [authority.issue_server(listen.host)], root_certificates=authority.client_roots, require_client_auth=True
+    )
+    try:
+        port = server.add_secure_port(str(listen), credentials)
+    except RuntimeError as error:
+        raise Unavailable(
+            f"cannot listen on {listen}: the port is in use or the address is not of this machine; "
+            "choose another one with --listen"
+        ) from error
+    return Address(listen.host, port)
+
+
+def _write_operator(state: StateFolder, authority: Authority, address: Address) -> None:
+    if not (state.operator / "cert.pem").exists():
+        key, certificate = authority.issue_operator()
+        write_durably(state.operator / "key.pem", key, mode=0o600)
+        write_durably(state.operator / "ca.pem", authority.pem)
+        write_durably(state.operator / "cert.pem", certificate)
+    write_durably(state.operator / "address", f"{address}\n".encode())
+
+
+def _stop_signal() -> asyncio.Future[int]:
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[int] = loop.create_future()
+
+    def stop(number: int) -> None:
+        if not stopped.done():
+            stopped.set_result(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    return stopped

@@ -1,0 +1,1 @@
+"""The gRPC services: guard clauses and translation; what they do lies beside this folder."""

@@ -1,0 +1,121 @@
+"""The door of every call: who calls, may they, is the request small enough; and how an error leaves."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from coordinator.certificates import Authority, Kind, Role
+from coordinator.sites import Sites
+from protos.errors import EdgeFedError, InvalidInput, Refused, status_of
+
+CONTROL_BYTES = 64 << 10
+_DETAILS_CHARACTERS = 4000  # gRPC carries them in a header
+_LOG = logging.getLogger("coordinator")
+
+S = TypeVar("S", bound="Servicer")
+Req = TypeVar("Req", bound=Message)
+Rep = TypeVar("Rep", bound=Message)
+
+
+class Door:
+    """Knows the certificates of this coordinator."""
+
+    def __init__(self, authority: Authority, sites: Sites) -> None:
+        self._sites = sites
+        self._role_of = functools.lru_cache(maxsize=4096)(authority.role_of)
+
+    def admit(self, context: Any, kinds: tuple[Kind, ...]) -> Role:
+        """Who is calling. Raises `Refused` unless the certificate is good and of one of the kinds."""
+        pems = list(context.auth_context().get("x509_pem_cert", ()))
+        if not pems:
+            raise Refused("this coordinator talks to callers with a certificate only; join first")
+        role = self._role_of(bytes(pems[0]))
+        if role.kind not in kinds:
+            raise Refused(f"a certificate for {role.kind} may not make this call; it is for {' or '.join(kinds)}")
+        self.check(role)
+        if role.kind == "site":
+            self._sites.seen(role.name)
+        return role
+
+    def check(self, role: Role) -> None:
+        """Raises `Refused` where the certificate has expired or was revoked."""
+        if time.time() >= role.expires:
+            raise Refused(f"the certificate of {role.name or role.kind} has expired")
+        if role.kind == "site":
+            self._sites.check(role.name, role.serial)
+
+
+class Servicer(Protocol):
+    """A service with a door."""
+
+    door: Door
+
+
+def answers(
+    *kinds: Kind, limit: int = CONTROL_BYTES
+) -> Callable[[Callable[[S, Req, Role], Awaitable[Rep]]], Callable[[S, Req, Any], Awaitable[Rep]]]:
+    """Makes a call of one answer out of `handler(self, request, role)`, for callers of the given kinds."""
+
+    def wrap(handler: Callable[[S, Req, Role], Awaitable[Rep]]) -> Callable[[S, Req, Any], Awaitable[Rep]]:
+        @functools.wraps(handler)
+        async def call(self: S, request: Req, context: Any) -> Rep:
+            try:
+                _bound(request, limit)
+                return await handler(self, request, self.door.admit(context, kinds))
+            except Exception as error:
+                failure = error
+            return await _abort(context, failure)
+
+        return call
+
+    return wrap
+
+
+def streams(
+    *kinds: Kind,
+) -> Callable[[Callable[[S, Req, Role], AsyncIterator[Rep]]], Callable[[S, Req, Any], AsyncIterator[Rep]]]:
+    """Makes a call of many answers out of `handler(self, request, role)`, for callers of the given kinds."""
+
+    def wrap(
+        handler: Callable[[S, Req, Role], AsyncIterator[Rep]],
+    ) -> Callable[[S, Req, Any], AsyncIterator[Rep]]:
+        @functools.wraps(handler)
+        async def call(self: S, request: Req, context: Any) -> AsyncIterator[Rep]:
+            try:
+                _bound(request, CONTROL_BYTES)
+                async for reply in handler(self, request, self.door.admit(context, kinds)):
+                    yield reply
+                return
+            except Exception as error:
+                failure = error
+            await _abort(context, failure)
+
+        return call
+
+    return wrap
+
+
+def plain(text: str, limit: int) -> str:
+    """Text of a peer that is safe in logs and on terminals: printable and not long."""
+    return "".join(character if character.isprintable() else " " for character in text[:limit])
+
+
+def _bound(request: Message, limit: int) -> None:
+    if request.ByteSize() > limit:
+        raise InvalidInput(f"a request of {request.ByteSize()} bytes is too large for this call; {limit} are possible")
+
+
+async def _abort(context: Any, error: Exception) -> NoReturn:
+    if isinstance(error, EdgeFedError):
+        code, details, trailing = status_of(error)
+        await context.abort(code, details[:_DETAILS_CHARACTERS], trailing)
+    _LOG.error("a call failed", exc_info=error)
+    await context.abort(grpc.StatusCode.INTERNAL, "the coordinator failed; its log says why")
+    raise AssertionError("abort returned")

@@ -1,0 +1,39 @@
+"""A job's progress on a terminal: one bar for the rounds, one for each site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from protos.v1.jobs_pb2 import JobStatus, SiteProgress
+
+
+def follow(statuses: Iterable[JobStatus]) -> JobStatus:
+    """Draws each status on stderr as it comes and returns the last one."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
+    last = JobStatus()
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def draw(name: str, step: int, steps: int, what: str) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(escape(name), what="")
+            bars.update(tasks[name], completed=step, total=steps or None, what=escape(what))
+
+        for last in statuses:
+            closed = last.history[-1].round if last.history else 0
+            draw(last.job, closed, last.rounds, f"round {last.round} of {last.rounds}  {last.reason}")
+            for site in last.sites:
+                draw(site.site, *_bar(site))
+    return last
+
+
+def _bar(site: SiteProgress) -> tuple[int, int, str]:
+    if site.state == "training":
+        eta = f"  {site.eta_s:.0f} s left" if site.eta_s > 0 else ""
+        return site.step, site.steps, f"{site.stage or 'training'}{eta}"
+    done = site.state in ("committed", "installed")
+    return int(done), 1, f"{site.state}  {site.reason}".rstrip()

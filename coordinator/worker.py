@@ -1,0 +1,85 @@
+"""The process that looks into updates and aggregates them: `python -m coordinator.worker`.
+
+One JSON object a line on stdin, one answer a line on stdout; it ends with its stdin. It is a process of its own so
+that the port keeps answering while it computes, and so that the coordinator's memory does not hold models.
+
+    {"op": "check", "spec": JSON, "declaration": {..}, "path": PATH}                  -> {"result": {}}
+    {"op": "aggregate", "spec": JSON, "round": R, "previous": PATH or null,
+     "updates": [{"site", "weight", "path"}, ..], "out": PATH}                        -> {"result": {}}
+    anything that goes wrong                                          -> {"error": {"kind": NAME, "message": TEXT}}
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from models.method import RejectedUpdate, Update, derive_seed, methods
+from protos.errors import InvalidInput
+from protos.jobs import JobSpec
+from protos.tensors import read_tensors, write_tensors
+
+_LOG = logging.getLogger("coordinator.worker")
+
+
+def check(spec: JobSpec, declaration: Mapping[str, str], path: Path) -> None:
+    """Looks into one update. Raises `RejectedUpdate` with the reason."""
+    try:
+        arrays = read_tensors(path)
+    except InvalidInput as error:
+        raise RejectedUpdate(f"cannot be read: {error}") from error
+    spec.the_method.check(spec.the_settings, declaration, arrays)
+
+
+def aggregate(spec: JobSpec, number: int, previous: Path | None, updates: list[Mapping[str, Any]], out: Path) -> None:
+    """Aggregates a round's updates, one in memory at a time, in the order given, into a safetensors file."""
+    method = spec.the_method
+    arrays = method.aggregate(
+        spec.the_settings,
+        None if previous is None else read_tensors(previous),
+        _read(updates),
+        derive_seed(spec.seed, number, "coordinator"),
+    )
+    write_tensors(out, arrays)
+
+
+def _read(updates: list[Mapping[str, Any]]) -> Iterator[Update]:
+    for update in updates:
+        yield Update(update["site"], update["weight"], read_tensors(Path(update["path"])))
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Does one request; whatever goes wrong is told and does not end the process."""
+    try:
+        spec = JobSpec.model_validate_json(request["spec"])
+        if request["op"] == "check":
+            check(spec, request["declaration"], Path(request["path"]))
+        else:
+            previous = Path(request["previous"]) if request["previous"] else None
+            aggregate(spec, request["round"], previous, request["updates"], Path(request["out"]))
+    except RejectedUpdate as error:
+        return {"error": {"kind": "RejectedUpdate", "message": str(error)}}
+    except Exception as error:  # a method is code of other people: its faults end a round, not this process
+        _LOG.exception("the method %s failed", request.get("op"))
+        return {"error": {"kind": type(error).__name__, "message": str(error) or type(error).__name__}}
+    return {"result": {}}
+
+
+def main() -> None:
+    """Answers requests until stdin ends."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)  # what a method prints must not get between the answers
+        methods()
+        for line in sys.stdin:
+            answers.write(json.dumps(answer(json.loads(line))) + "\n")
+            answers.flush()
+
+
+if __name__ == "__main__":
+    main()
