@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from edgefed.demo.comparison import compare
-from edgefed.demo.figures import Figures
+from edgefed.demo.figures import Figures, sizes_of
 from edgefed.demo.pictures import Picture, draw_pictures
 from edgefed.demo.plants import Split, deal, load_cells, write_folders
 from edgefed.demo.report import print_table, write_report
@@ -56,7 +56,7 @@ def run(*, seed: int, folder: Path, as_json: bool) -> None:
         spec = load_job(job_file)
         comparison = compare(spec, sites, test, folder / "comparison", console)
     figures = Figures(
-        split=split, spec=spec, outcome=outcome, comparison=comparison,
+        split=split, spec=spec, outcome=outcome, comparison=comparison, sizes=sizes_of(spec),
         seconds=time.monotonic() - started, report=folder / "report.html",
     )  # fmt: skip
     write_report(figures)

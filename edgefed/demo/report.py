@@ -1,0 +1,129 @@
+"""The demo's table on the terminal and its page: one HTML file that needs nothing but itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from rich.console import Console
+from rich.table import Table
+
+from edgefed.demo.charts import bars, score_histogram
+from edgefed.demo.comparison import Measured
+from edgefed.demo.figures import Figures
+from edgefed.demo.plants import Cell
+
+METHOD_LABEL = (
+    "FedDyMem, reconstructed after the abstract of arXiv 2502.21012 (Chen et al.). The reconstruction is ours; "
+    "no figure on this page is the paper's."
+)
+
+
+def rows_of(figures: Figures) -> list[tuple[str, Measured, str]]:
+    """What was compared: name, figures, and kind for the colour."""
+    compared = figures.comparison
+    alone = [(f"{site} alone", measured, "local") for site, measured in compared.local.items()]
+    return [
+        *alone,
+        ("federated", figures.federated, "federated"),
+        ("pooled, equal rows", compared.centralised, "centralised"),
+        ("pooled, larger bank", compared.centralised_larger, "centralised"),
+        ("pooled, sites balanced", compared.centralised_balanced, "centralised"),
+    ]
+
+
+def print_table(figures: Figures, console: Console) -> None:
+    """The figures for people."""
+    table = Table(title="image AUROC on the common test set")
+    products = list(figures.federated.products)
+    table.add_column("")
+    for column in (*products, "union", "bank rows"):
+        table.add_column(column, justify="right")
+    for name, measured, kind in rows_of(figures):
+        cells = (*(f"{measured.products[product]:.3f}" for product in products), f"{measured.union:.3f}")
+        table.add_row(name, *cells, str(measured.rows), style="bold cyan" if kind == "federated" else "")
+    console.print(table)
+    console.print(
+        f"each site sent {figures.bytes_up:,} bytes a round and received {figures.bytes_down:,}; the backbone has "
+        f"{figures.sizes.backbone:,}, a site's generator {figures.sizes.generator:,}"
+    )
+    console.print(f"{figures.seconds:.0f} s, {figures.outcome.peak_memory / 1e9:.2f} GB at most in all processes")
+    console.print(f"report: {figures.report}")
+
+
+def write_report(figures: Figures) -> None:
+    """Writes the page to `figures.report`."""
+    environment = Environment(
+        loader=PackageLoader("edgefed.demo", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["kilobytes"] = lambda count: f"{count / 1000:,.1f} kB"
+    environment.filters["megabytes"] = lambda count: f"{count / 1e6:,.0f} MB"
+    page = environment.get_template("report.html.j2").render(_page(figures))
+    figures.report.write_text(page, encoding="utf-8")
+
+
+def _page(figures: Figures) -> dict[str, Any]:
+    compared = rows_of(figures)
+    lowest = min(measured.union for _, measured, _ in compared)
+    chart = [(name, measured.union, kind) for name, measured, kind in compared]
+    return {
+        "job": figures.spec.name,
+        "method_note": "FedDyMem, reconstructed",
+        "method_label": METHOD_LABEL,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "seed": figures.split.seed,
+        "auroc": figures.as_json()["auroc"],
+        "bytes_up_per_site": figures.bytes_up,
+        "bytes_down_per_site": figures.bytes_down,
+        "bytes_generator": figures.sizes.generator,
+        "bytes_backbone": figures.sizes.backbone,
+        "bar_chart": Markup(bars(chart, low=max(0.0, np.floor(lowest * 10) / 10 - 0.1))),
+        "products": list(figures.federated.products),
+        "table": [
+            {
+                "name": name,
+                "per_product": m.products,
+                "union": m.union,
+                "rows": m.rows,
+                "federated": kind == "federated",
+            }
+            for name, m, kind in compared
+        ],
+        "sites": [_site(figures, site) for site in figures.split.train],
+        "false_reject_rate": figures.spec.the_settings.score.false_reject_rate,
+        "pictures": figures.outcome.pictures,
+        "rounds": figures.rounds,
+        "test_note": _counted(figures.split.test),
+        "split_digest": figures.split.digest(),
+        "seconds": figures.seconds,
+        "memory": figures.outcome.peak_memory,
+    }
+
+
+def _site(figures: Figures, site: str) -> dict[str, Any]:
+    lines = figures.outcome.evaluations[site]["images"]
+    scores = np.array([line["score"] for line in lines])
+    defective = np.array([line["defect"] != "good" for line in lines])
+    rejected = np.array([line["verdict"] == "defect" for line in lines])
+    return {
+        "name": site,
+        "holds": _counted(figures.split.train[site]),
+        "auroc": figures.at_site(site).union,
+        "histogram": Markup(score_histogram(scores[~defective], scores[defective], lines[0]["threshold"])),
+        "rejected_normal": rejected[~defective].mean(),
+        "missed_defect": (~rejected[defective]).mean(),
+        "threshold_note": figures.outcome.evaluations[site]["threshold"],
+    }
+
+
+def _counted(cells: Any) -> str:
+    counts = Counter(_kind(cell) for cell in cells)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+
+
+def _kind(cell: Cell) -> str:
+    return f"{'defective' if cell.probability else 'functional'} {cell.type}"
