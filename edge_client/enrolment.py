@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import socket
 import ssl
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,12 +22,14 @@ from cryptography.x509.oid import NameOID
 from edge_client.config import SITE_FILE, site_toml
 from edge_client.connection import COORDINATOR_NAME, Connection, parse_address
 from edge_client.identity import Identity, load_identity, moment, save_identity
+from edge_client.schedule import pause_s
 from edge_client.state import VERSION, SiteState, is_site_folder, open_state, write_durably
 from protos.errors import IntegrityError, InvalidInput, Refused, StateError, Unavailable
 from protos.invitation import Invitation, compressed_key, decode_token, enrolment_credentials, private_key_pem
 from protos.v1 import enrolment_pb2
 
 _CONNECT_S = 10.0
+_ATTEMPTS = 3
 
 
 def join(root: Path, address: str, token: str, *, images: Path | None) -> Identity:
@@ -104,19 +107,16 @@ def _staging(root: Path) -> Iterator[Path]:
 
 
 async def _enrol(address: str, invitation: Invitation) -> Identity:
-    leaf = _certificate_at(address)
+    enrolment_key, enrolment_certificate = enrolment_credentials(invitation.ca_key)
+    leaf = _certificate_at(address, enrolment_key + enrolment_certificate)
     _check_coordinator(leaf, address, invitation, datetime.now(UTC))
     key = ec.generate_private_key(ec.SECP256R1())
-    enrolment_key, enrolment_certificate = enrolment_credentials(invitation.ca_key)
     # Trusting the very certificate that was just checked: nobody else can answer now, and only now goes the secret.
     root_pem = leaf.public_bytes(serialization.Encoding.PEM)
     async with Connection(
         address, root_pem=root_pem, key_pem=enrolment_key, certificate_pem=enrolment_certificate
     ) as connection:
-        request = enrolment_pb2.EnrolRequest(
-            site=invitation.site, secret=invitation.secret, csr_der=_signing_request(key, invitation.site)
-        )
-        reply = await connection.call(connection.enrolment.Enrol, request)
+        reply = await _trade(connection, invitation, key)
     ca = _certificate_in(reply.ca_pem)
     if compressed_key(_p256_key(ca)) != invitation.ca_key:
         raise IntegrityError(f"the coordinator at {address} sent a CA that is not the token's; ask its operator")
@@ -124,13 +124,32 @@ async def _enrol(address: str, invitation: Invitation) -> Identity:
     return Identity(invitation.site, address, private_key_pem(key), reply.certificate_pem, reply.ca_pem)
 
 
-def _certificate_at(address: str) -> x509.Certificate:
+async def _trade(
+    connection: Connection, invitation: Invitation, key: ec.EllipticCurvePrivateKey
+) -> enrolment_pb2.EnrolReply:
+    request = enrolment_pb2.EnrolRequest(
+        site=invitation.site, secret=invitation.secret, csr_der=_signing_request(key, invitation.site)
+    )
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return await connection.call(connection.enrolment.Enrol, request)
+        except Unavailable:
+            # The answer may have been lost after the token was spent; the same key gets the same answer again.
+            await asyncio.sleep(pause_s(attempt, 1.0))
+    return await connection.call(connection.enrolment.Enrol, request)
+
+
+def _certificate_at(address: str, credentials_pem: bytes) -> x509.Certificate:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["h2"])
     # Nothing is trusted yet: the certificate is fetched here, and checked against the token by the caller.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(credentials_pem)
+        file.flush()
+        context.load_cert_chain(file.name)
     try:
         with (
             socket.create_connection(parse_address(address), timeout=_CONNECT_S) as plain,

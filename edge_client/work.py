@@ -62,16 +62,16 @@ class SiteWork:
             request.decline_reason = public_reason(failure)
             log.error("job %s: declined: %s", work.job, failure)
         reply = await self._connection.call(self._connection.work.JoinJob, request)
-        if reply.accepted:
+        if request.decline_reason:
+            folder.stand(Standing(work.job, "declined", reason=request.decline_reason))
+        elif not reply.accepted:
+            folder.stand(Standing(work.job, "refused", reason=reply.reason))
+            log.error("job %s: the coordinator refused this site: %s", work.job, reply.reason)
+        else:
             folder.stand(Standing(work.job, "joined"))
             log.info("job %s: joined", work.job)
             return
         await self._worker.stop()
-        if request.decline_reason:
-            folder.stand(Standing(work.job, "declined", reason=request.decline_reason))
-        else:
-            folder.stand(Standing(work.job, "refused", reason=reply.reason))
-            log.error("job %s: the coordinator refused this site: %s", work.job, reply.reason)
 
     async def train(self, work: work_pb2.Train) -> None:
         """Does one round under its lease, and delivers what came out.

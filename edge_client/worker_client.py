@@ -90,8 +90,6 @@ class _Process:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "edge_client.worker",
             stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=_LONGEST_LINE,
-            # A Ctrl-C in the terminal is for the agent, which then ends the worker itself.
-            start_new_session=True,
         )  # fmt: skip
         return cls(process)
 

@@ -1,8 +1,8 @@
-"""An artifact server over real mutual TLS that can misbehave in ways that a coordinator never would."""
+"""A real coordinator process; and, over real TLS too, servers that misbehave in ways that a coordinator never would."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from grpc import aio
 
 from edge_client.connection import COORDINATOR_NAME, Connection
+from edgefed.local_federation import LocalFederation
 from protos.artifacts import CHUNK_BYTES, Manifest, manifest_from_proto, manifest_of, manifest_to_proto
 from protos.invitation import private_key_pem
 from protos.v1 import artifacts_pb2, artifacts_pb2_grpc
@@ -159,3 +160,19 @@ async def connection(artifact_server: ArtifactServer, authority: Authority) -> A
     address = f"127.0.0.1:{artifact_server.port}"
     async with Connection(address, root_pem=authority.pem, key_pem=key, certificate_pem=certificate) as opened:
         yield opened
+
+
+@pytest.fixture
+def federation(tmp_path: Path) -> Iterator[LocalFederation]:
+    """A coordinator process; sites are added by the test."""
+    with LocalFederation(tmp_path / "federation") as federation:
+        federation.start_coordinator()
+        yield federation
+
+
+@pytest.fixture(scope="module")
+def coordinator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFederation]:
+    """A coordinator process that the tests of a module share."""
+    with LocalFederation(tmp_path_factory.mktemp("federation")) as federation:
+        federation.start_coordinator()
+        yield federation
