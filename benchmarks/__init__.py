@@ -1,0 +1,1 @@
+"""Speed, memory and quality of EdgeFed as ratios against peers that run beside it; `python -m benchmarks`."""

@@ -1,0 +1,70 @@
+"""`python -m benchmarks [NAME ...]`: runs benchmarks, shows their ratios, and keeps them in `build/bench.json`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.result import Result
+
+BENCHMARKS = ("features", "kmeans", "coreset", "footprint", "empty_round", "flower_round")
+OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
+
+
+def main() -> None:
+    """Runs the named benchmarks, or all; results of others that are in the file stay there."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or BENCHMARKS
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there is {', '.join(BENCHMARKS)}")
+    entries: list[dict[str, Any]] = []
+    for name in names:
+        print(f"{name} ...", file=sys.stderr)
+        load = os.getloadavg()[0]
+        results: Sequence[Result] = import_module(f"benchmarks.{name}").run()
+        fresh = [{**result.to_json(), "load_before": round(load, 2)} for result in results]
+        _keep(fresh)
+        entries += fresh
+    Console().print(_table(entries))
+
+
+def _keep(fresh: Sequence[dict[str, Any]]) -> None:
+    """Puts a benchmark's figures in the place of its earlier ones, at once, so that a later failure loses nothing."""
+    kept = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else []
+    names = {entry["name"] for entry in fresh}
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    merged = [entry for entry in kept if entry["name"] not in names] + list(fresh)
+    OUTPUT.write_text(json.dumps(sorted(merged, key=lambda entry: entry["name"]), indent=1) + "\n")
+
+
+def _table(entries: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title="EdgeFed / peer, medians; below 1 EdgeFed needs less", title_justify="left")
+    for column in ("figure", "unit"):
+        table.add_column(column)
+    for column in ("EdgeFed", "peer", "ratio", "target"):
+        table.add_column(column, justify="right")
+    table.add_column("peer")
+    for entry in entries:
+        numbers = [_number(entry[key]) for key in ("ours", "peer", "ratio")]
+        target = f"<= {entry['target']:g}" if "target" in entry else ""
+        peer = f"skipped: {entry['skipped']}" if "skipped" in entry else entry["peer_name"]
+        table.add_row(entry["name"], entry["unit"], *numbers, target, peer)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main()

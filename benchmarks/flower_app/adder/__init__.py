@@ -1,0 +1,1 @@
+"""A Flower app of the least work there is: receive the model, add 0.01, send it back, average."""
