@@ -56,7 +56,8 @@ def _table(entries: Sequence[dict[str, Any]]) -> Table:
     table.add_column("peer")
     for entry in entries:
         numbers = [_number(entry[key]) for key in ("ours", "peer", "ratio")]
-        target = f"<= {entry['target']:g}" if "target" in entry else ""
+        bounds = (("target", "ratio <= {:g}"), ("limit", "<= {:g} {unit}"))
+        target = ", ".join(text.format(entry[key], unit=entry["unit"]) for key, text in bounds if key in entry)
         peer = f"skipped: {entry['skipped']}" if "skipped" in entry else entry["peer_name"]
         table.add_row(entry["name"], entry["unit"], *numbers, target, peer)
     return table

@@ -39,8 +39,8 @@ def run() -> list[Result]:
         bare_seconds: list[float] = []
         with torch.inference_mode():
             for _ in range(_WARM_UP + _REPEATS):
-                seconds.append(_seconds(lambda images=images: ours(images)))
-                bare_seconds.append(_seconds(lambda normalised=normalised: bare(normalised)))
+                seconds.append(_seconds(ours, images))
+                bare_seconds.append(_seconds(bare, normalised))
         results.append(
             Result(
                 name=name, unit="s", peer_name="bare EfficientNet-Lite0 to stride 16, PyTorch", target=1.1,
@@ -50,7 +50,7 @@ def run() -> list[Result]:
     return results
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[[torch.Tensor], object], batch: torch.Tensor) -> float:
     start = time.perf_counter()
-    work()
+    work(batch)
     return time.perf_counter() - start

@@ -17,6 +17,8 @@ from benchmarks.peer_environments import FLOWER, PeerMissing, environment
 from benchmarks.processes import end, with_environment
 
 NAME = "Flower 1.41.0"
+# Neither telemetry nor update checks, which would add network waits to Flower's figures.
+QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 _APP = Path(__file__).parent / "flower_app"
 _START_S = 60.0
 _HEADROOM_S = 60.0  # a round is given this long plus two minutes before the run counts as failed
@@ -92,10 +94,8 @@ class Flower:
         self._daemons.append(daemon)
 
     def _environment(self, role: str) -> dict[str, str]:
-        """Neither telemetry nor update checks, which would add network waits to Flower's figures."""
-        quiet = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
         path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"  # Flower starts its own commands by name
-        return {**os.environ, **quiet, "FLWR_HOME": str(self.folder / role), "PATH": path}
+        return {**os.environ, **QUIET, "FLWR_HOME": str(self.folder / role), "PATH": path}
 
     def _wait_for_superlink(self) -> None:
         deadline = time.monotonic() + _START_S

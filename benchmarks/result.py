@@ -19,6 +19,7 @@ class Result:
         ours: every repeat's value; the median counts.
         peer: every repeat's value, measured in the same run; empty where the peer is missing.
         target: the most that the ratio may be, where one was set.
+        limit: the most that ours may be, in the figure's unit, where one was set.
         skipped: why a side is missing.
     """
 
@@ -28,6 +29,7 @@ class Result:
     ours: Sequence[float] = ()
     peer: Sequence[float] = ()
     target: float | None = None
+    limit: float | None = None
     skipped: str = ""
 
     @property
@@ -48,8 +50,5 @@ class Result:
             "peer_range": [min(self.peer), max(self.peer)] if self.peer else None,
             "repeats": max(len(self.ours), len(self.peer)),
         }
-        if self.target is not None:
-            entry["target"] = self.target
-        if self.skipped:
-            entry["skipped"] = self.skipped
-        return entry
+        more = {"target": self.target, "limit": self.limit, "skipped": self.skipped or None}
+        return entry | {key: value for key, value in more.items() if value is not None}

@@ -43,7 +43,7 @@ def _local_update(
     settings: Settings, data: SiteData, previous: Arrays | None, state: Arrays, seed: int, report: Report
 ) -> LocalResult:
     model = start(settings) if previous is None else previous
-    return LocalResult({name: array + STEP for name, array in model.items()}, 1.0, {})
+    return LocalResult({name: np.add(array, STEP) for name, array in model.items()}, 1.0, {})
 
 
 def _install(settings: Settings, data: SiteData, final: Arrays, state: Arrays, seed: int, report: Report) -> Arrays:
