@@ -18,7 +18,7 @@ from edge_client.state import SiteState, disk_errors
 from edge_client.transfer import download
 from edge_client.worker_client import Report, Worker, WorkFailed
 from protos.artifacts import manifest_of
-from protos.errors import IntegrityError, InvalidInput, Refused
+from protos.errors import IntegrityError, InvalidInput, Refused, StateError
 from protos.v1 import work_pb2
 
 log = logging.getLogger(__name__)
@@ -182,4 +182,9 @@ class SiteWork:
 
     async def _ask(self, op: str, folder: JobFolder, *, report: Report, **more: Any) -> dict[str, Any]:
         request = {"op": op, "job_dir": str(folder.path), "site_dir": str(self._state.root), **more}
-        return await self._worker.ask(request, report)
+        try:
+            return await self._worker.ask(request, report)
+        except WorkFailed as failure:
+            if failure.kind == StateError.__name__:
+                raise StateError(failure.message) from failure  # a full disk: the work is not at fault
+            raise
