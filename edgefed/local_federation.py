@@ -118,6 +118,10 @@ class LocalFederation:
             raise EdgeFedError(f"edgefed {' '.join(arguments[:2])} ended with {done.returncode}: {said or 'see above'}")
         return done.stdout.decode()
 
+    def pid(self, name: str) -> int:
+        """Process id of "coordinator" or of a site's agent."""
+        return self._processes[name].pid
+
     def memory_bytes(self) -> int:
         """Memory of all processes and their children now: the sum of their proportional set sizes."""
         return sum(_proportional_set_size(pid) for pid in _descendants([p.pid for p in self._processes.values()]))
