@@ -25,7 +25,7 @@ class Rounds:
     Attributes:
         seconds: of each round, from its opening to its closing; the first one has no model to send out.
         memory_mb: most that the coordinator and its worker held.
-        added: to the model's first values by all rounds, against the model that the first round starts from.
+        added: to the model's values by all rounds, against the model that the first round starts from.
     """
 
     seconds: Sequence[float]
@@ -61,5 +61,5 @@ def run_adder(running: LocalFederation, *, rounds: int, arrays: int, values: int
 def _added(running: LocalFederation, status: Mapping[str, Any]) -> float:
     digest = status["global_digest"]
     final = read_tensors(running.coordinator_state / "artifacts" / digest[:2] / digest)
-    first = start(Settings(**status["spec"]["settings"]))["array00"][:1000]
-    return float(np.subtract(final["array00"][:1000], first).mean())
+    first = start(Settings(**status["spec"]["settings"]))["array00"][1:1000]
+    return float(np.subtract(final["array00"][1:1000], first).mean())
