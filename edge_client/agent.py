@@ -15,7 +15,7 @@ from edge_client.enrolment import renew
 from edge_client.identity import check_validity, clock_warning, load_identity, moment
 from edge_client.lease import Progress
 from edge_client.outbox import Outbox
-from edge_client.schedule import is_of_round, jobs_aside, pause_s, seconds_to_renewal
+from edge_client.schedule import Aside, is_of_round, jobs_aside, pause_s, seconds_to_renewal, set_aside
 from edge_client.state import SiteState
 from edge_client.work import SiteWork
 from edge_client.worker_client import Worker, WorkFailed
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 PROTOCOL = 1
 LONG_POLL_S = 25.0
-SET_ASIDE_S = 60.0  # before a job that failed for reasons of the site, such as a full disk, is tried again
 RENEWAL_CHECK_S = 60.0
 WORKER_IDLE_S = 600.0  # a job may have ended without this site; torch then holds memory for nothing
 
@@ -43,7 +42,7 @@ class Agent:
         self._identity = load_identity(state)
         self._outbox = Outbox(state.outbox)
         self._worker = Worker()
-        self._set_aside: dict[str, float] = {}
+        self._aside: dict[str, Aside] = {}
 
     async def run(self) -> None:
         """Works until it is cancelled; the worker ends with it.
@@ -86,7 +85,7 @@ class Agent:
         busy_at = time.monotonic()
         try:
             while True:
-                aside = jobs_aside(self._set_aside, time.monotonic())
+                aside = jobs_aside(self._aside, time.monotonic())
                 waiting = [parcel for parcel in self._outbox.waiting() if parcel.job not in aside]
                 # With something to deliver, ask only what there is now: it may be a new lease for a waiting update.
                 request = work_pb2.NextWorkRequest(wait_s=0 if waiting else LONG_POLL_S, ignore_jobs=sorted(aside))
@@ -118,8 +117,11 @@ class Agent:
         except Unavailable:
             raise
         except (EdgeFedError, WorkFailed) as error:
-            self._set_aside[job] = time.monotonic() + SET_ASIDE_S
-            log.error("job %s: %s; trying again in %d s", job, error, SET_ASIDE_S)
+            now = time.monotonic()
+            self._aside[job] = set_aside(self._aside.get(job), now)
+            log.error("job %s: %s; trying again in %.0f s", job, error, self._aside[job].until - now)
+        else:
+            self._aside.pop(job, None)
 
     async def _keep_certificate(self, connection: Connection) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from edge_client.outbox import Parcel
@@ -12,6 +13,8 @@ RENEW_AT = 2 / 3  # of a certificate's life
 
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
+_FIRST_ASIDE_S = 5.0
+_LONGEST_ASIDE_S = 600.0
 
 
 def pause_s(attempt: int, jitter: float) -> float:
@@ -34,9 +37,28 @@ def seconds_to_renewal(validity: tuple[datetime, datetime], now: datetime) -> fl
     return (start + (end - start) * RENEW_AT - now).total_seconds()
 
 
-def jobs_aside(until: Mapping[str, float], now: float) -> set[str]:
-    """The jobs that are not to be tried yet; `until` and `now` in seconds of one clock."""
-    return {job for job, moment in until.items() if now < moment}
+@dataclass(frozen=True)
+class Aside:
+    """A job that failed for a reason of the site's own, such as a full disk, and will be tried again.
+
+    Attributes:
+        failures: in a row, at least 1.
+        until: when it will be tried again, on the agent's monotonic clock, in seconds.
+    """
+
+    failures: int
+    until: float
+
+
+def set_aside(before: Aside | None, now: float) -> Aside:
+    """After one more failure: for 5 s at first, then twice as long each time, up to ten minutes."""
+    failures = 1 if before is None else before.failures + 1
+    return Aside(failures, now + min(_LONGEST_ASIDE_S, _FIRST_ASIDE_S * 2.0 ** min(failures - 1, 16)))
+
+
+def jobs_aside(aside: Mapping[str, Aside], now: float) -> set[str]:
+    """The jobs that are not to be tried yet."""
+    return {job for job, entry in aside.items() if now < entry.until}
 
 
 def is_of_round(parcel: Parcel, train: work_pb2.Train) -> bool:

@@ -183,6 +183,28 @@ def test_nothing_leaves_when_the_egress_contract_forbids_it(plants: Plants) -> N
     assert list(state.outbox.iterdir()) == []
 
 
+def test_a_job_goes_on_when_a_full_disk_has_room_again(plants: Plants, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        plants.site_state("plant-full").parent.mkdir(exist_ok=True)
+        plants.site_state("plant-full").symlink_to(disk)
+        state = plants.add("plant-full")
+        filler = disk / "filler"
+        filler.write_bytes(bytes(3 << 20))
+        plants.run_site("plant-full")
+        job = plants.submit_to("plant-full", rows=100_000)
+        plants.until_log("No space left", "plant-full")
+        filler.unlink()
+        assert plants.end_of(job).phase == jobs_pb2.JOB_PHASE_FINISHED
+        plants.kill("plant-full")
+        assert len(read_ledger(state.ledger)) == 1
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
 def test_work_is_stopped_when_the_job_is_cancelled(plants: Plants) -> None:
     state = plants.add("plant-long")
     plants.run_site("plant-long")

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from edge_client.outbox import Parcel
-from edge_client.schedule import is_of_round, jobs_aside, pause_s, seconds_to_renewal
+from edge_client.schedule import Aside, is_of_round, jobs_aside, pause_s, seconds_to_renewal, set_aside
 from protos.artifacts import MEMORY_BANK, Manifest
 from protos.v1 import work_pb2
 
@@ -27,7 +27,15 @@ def test_renewal_is_due_at_two_thirds_of_the_life(hours: int, expected: float) -
 
 
 def test_a_job_is_aside_until_its_time() -> None:
-    assert jobs_aside({"a": 10.0, "b": 20.0}, 15.0) == {"b"}
+    assert jobs_aside({"a": Aside(1, 10.0), "b": Aside(1, 20.0)}, 15.0) == {"b"}
+
+
+def test_a_job_is_aside_longer_each_time_it_fails() -> None:
+    aside, waits = None, []
+    for _ in range(10):
+        aside = set_aside(aside, 1000.0)
+        waits.append(aside.until - 1000.0)
+    assert waits == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0, 600.0]
 
 
 @pytest.mark.parametrize(("job", "round_number", "same"), [("a", 2, True), ("a", 3, False), ("b", 2, False)])
