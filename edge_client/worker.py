@@ -11,10 +11,12 @@ lives as long as a job, because loading torch takes seconds.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 # Set before torch is loaded, which reads it once.
 THREADS_VARIABLE = "EDGEFED_THREADS"
+
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 class Training:
@@ -117,6 +121,8 @@ def _state(job_dir: Path, number: int) -> Arrays:
 
 def main() -> None:
     """Takes stdout for the answers alone: whatever else prints goes to the log."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # an agent that was killed leaves no worker behind
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the agent, which ends the worker
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
