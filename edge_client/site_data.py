@@ -41,8 +41,9 @@ class SiteReader:
         paths = self._images(config, report) if spec.the_method.data == "images" else ()
         scratch = job_dir / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        weights = {name: _checked(name, entry) for name, entry in config.backbones.items()}
-        return SiteData(ImageFiles(paths), fingerprint(paths), weights, scratch, _site_name(site_dir))
+        return SiteData(
+            ImageFiles(paths), fingerprint(paths), checked_weights(config), scratch, _site_name(site_dir)
+        )  # fmt: skip
 
     def _images(self, config: SiteConfig, report: Report) -> tuple[Path, ...]:
         if config.data.images is None:
@@ -58,6 +59,16 @@ class SiteReader:
             log.error("%s", error)
             raise Unusable("the site has no normal images that can be read; its log says more") from error
         return self._readable[key]
+
+
+def checked_weights(config: SiteConfig) -> dict[str, Path]:
+    """Backbone name -> its weights file, whose SHA-256 is the one in `site.toml`.
+
+    Raises:
+        InvalidInput: a file cannot be read.
+        IntegrityError: a file is another one.
+    """
+    return {name: _checked(name, entry) for name, entry in config.backbones.items()}
 
 
 def _checked(name: str, entry: BackboneFile) -> Path:

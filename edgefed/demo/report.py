@@ -105,18 +105,18 @@ def _page(figures: Figures) -> dict[str, Any]:
 
 
 def _site(figures: Figures, site: str) -> dict[str, Any]:
-    lines = figures.outcome.evaluations[site]["images"]
-    scores = np.array([line["score"] for line in lines])
-    defective = np.array([line["defect"] != "good" for line in lines])
-    rejected = np.array([line["verdict"] == "defect" for line in lines])
+    found = figures.outcome.evaluations[site]
+    scores = np.array([one["score"] for one in found["scores"]])
+    defective = np.array([one["defect"] != "good" for one in found["scores"]])
+    cut = found["threshold"]["value"] if found["threshold"] else None
     return {
         "name": site,
         "holds": _counted(figures.split.train[site]),
         "auroc": figures.at_site(site).union,
-        "histogram": Markup(score_histogram(scores[~defective], scores[defective], lines[0]["threshold"])),
-        "rejected_normal": rejected[~defective].mean(),
-        "missed_defect": (~rejected[defective]).mean(),
-        "threshold_note": figures.outcome.evaluations[site]["threshold"],
+        "histogram": Markup(score_histogram(scores[~defective], scores[defective], cut)),
+        "rejected_normal": found["false_reject_rate"],
+        "missed_defect": found["miss_rate"],
+        "threshold_note": found["threshold_note"],
     }
 
 
