@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 _CHUNK = 2048  # rows of one product: its (chunk, k) result stays in the cache while it is searched
-_SEEDING_PASSES = 16
+_PASSES = 4  # of the samples, to draw candidates for the first centres
+_MANY = 1024  # centres
 _TOLERANCE = 1e-4  # a step that lowers the inertia by less than this fraction is the last
 
 Floats = NDArray[np.float32]
@@ -82,27 +83,51 @@ def lloyd(samples: Floats, centres: Floats, weight: Floats, max_iter: int) -> Cl
 
 
 def seed_centres(samples: Floats, k: int, weight: Floats, rng: np.random.Generator) -> Floats:
-    """k-means++ in `_SEEDING_PASSES` draws: each takes k/16 samples at once, likelier the farther they lie.
+    """Starting centres (k, d): k-means|| draws candidates, k-means++ chooses among them.
 
-    One draw at a time, as k-means++ does, reads all samples k times; for thousands of centres that takes longer
-    than all Lloyd steps together, and the steps even out what the batches lose.
+    k-means++ reads all samples k times, which would take longer than all Lloyd's steps. Here four passes draw 4 k
+    candidates, likelier the farther they lie; weighted by the samples they stand for, they are chosen from. More
+    than `_MANY` centres are the drawn samples themselves: among so many the choice no longer shows.
     """
+    wanted = k if k > _MANY else min(4 * k, len(samples))
     squares = np.einsum("nd,nd->n", samples, samples)
-    chosen = rng.choice(len(samples), 1, p=weight / weight.sum(dtype=np.float64))
-    nearest = np.full(len(samples), np.inf, np.float32)
-    added = chosen
-    while len(chosen) < k:
-        nearest = np.minimum(nearest, assign(samples, samples[added], squares)[1])
+    added = chosen = rng.choice(len(samples), 1, p=weight / weight.sum(dtype=np.float64))
+    owner, nearest = np.zeros(len(samples), np.int64), np.full(len(samples), np.inf, np.float32)
+    while True:
+        labels, distances = assign(samples, samples[added], squares)
+        closer = distances < nearest
+        owner[closer], nearest[closer] = labels[closer] + len(chosen) - len(added), distances[closer]
         nearest[chosen] = 0.0
         odds = nearest.astype(np.float64) * weight
-        wanted = min(-(-k // _SEEDING_PASSES), k - len(chosen), int(np.count_nonzero(odds)))
-        if wanted == 0:  # fewer than k distinct samples: repeat some, which Lloyd's steps will move
-            chosen = np.concatenate([chosen, rng.choice(len(samples), k - len(chosen))])
+        number = min(-(-wanted // _PASSES), wanted - len(chosen), int(np.count_nonzero(odds)))
+        if number == 0:
             break
-        added = rng.choice(len(samples), wanted, replace=False, p=odds / odds.sum())
+        added = rng.choice(len(samples), number, replace=False, p=odds / odds.sum())
         chosen = np.concatenate([chosen, added])
-    centres: Floats = samples[chosen]
-    return centres
+    if len(chosen) <= k:  # so many centres that they are not chosen from, or fewer than k distinct samples
+        return np.asarray(samples[chosen])
+    stands_for = np.bincount(owner, weight, len(chosen)).astype(np.float64)
+    return _choose(np.asarray(samples[chosen]), k, stands_for, rng)
+
+
+def _choose(candidates: Floats, k: int, weight: NDArray[np.float64], rng: np.random.Generator) -> Floats:
+    """k-means++: one by one the best of a few draws, likelier the farther from those chosen; k at most."""
+    squares, tries = np.einsum("nd,nd->n", candidates, candidates), 2 + int(np.log(k))
+    chosen: list[int] = []
+    nearest = np.ones(len(candidates), np.float32)  # the first is drawn by weight alone
+    while len(chosen) < k:
+        odds = np.cumsum(nearest * weight)
+        if odds[-1] == 0:
+            break
+        drawn = np.searchsorted(odds, rng.random(tries if chosen else 1) * odds[-1], side="right")
+        drawn = np.minimum(drawn, len(odds) - 1)
+        distances = squares + squares[drawn, None] - 2 * (candidates[drawn] @ candidates.T)
+        distances = np.maximum(np.minimum(distances, nearest) if chosen else distances, 0)
+        best = int(np.argmin(distances @ weight))
+        chosen.append(int(drawn[best]))
+        nearest = distances[best]
+        nearest[chosen] = 0.0  # also where rounding leaves a trace
+    return np.asarray(candidates[chosen])
 
 
 def assign(samples: Floats, centres: Floats, squares: Floats | None = None) -> tuple[NDArray[np.int64], Floats]:

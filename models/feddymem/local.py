@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.backbones.registry import BACKBONES, weights_file
 from models.feature_cache import FeatureCache, cached_features
 from models.features import PatchFeatures, extract
-from models.feddymem.bank import first_bank, remake_bank
+from models.feddymem.bank import first_bank, patches_for, remake_bank
 from models.feddymem.generator import MemoryGenerator, generator_from_arrays, generator_to_arrays
 from models.feddymem.holdout import split
 from models.feddymem.scorer import Scorer
@@ -56,13 +56,11 @@ def local_update(
     torch.set_num_threads(min(_MOST_THREADS, torch.get_num_threads()))
     training, held = split(data, settings.score.holdout)
     cache = _features(settings, data, report)
-    patches = cache.sample_patches(training, settings.memory.sampled_patches, np.random.default_rng(seed))
-    start = _start(settings, patches, previous, state, derive_seed(seed, "bank"))
-    generator, loss = _generator(settings, patches, start, state, derive_seed(seed, "generator"), report)
-    bank = start
+    patches = cache.sample_patches(training, patches_for(settings.memory.rows), np.random.default_rng(seed))
+    generator, loss = _generator(settings, patches, previous, state, derive_seed(seed, "generator"), report)
+    bank = _kept_bank(state) or first_bank(patches, settings.memory.rows, derive_seed(seed, "bank"))
     if settings.memory.dynamic:
-        blocks = _training_patches(cache, training)
-        bank = remake_bank(start.rows, blocks, generator, settings.memory.momentum)
+        bank = remake_bank(bank.rows, _training_patches(cache, training), generator, settings.memory.momentum)
     sent = bank
     if settings.memory.reduce:
         sent = reduce_bank(bank, settings.memory.upload_rows, derive_seed(seed, "reduce"))
@@ -106,27 +104,27 @@ def _features(settings: Settings, data: SiteData, report: Report) -> FeatureCach
     )
 
 
-def _start(
-    settings: Settings, patches: NDArray[np.float32], previous: Arrays | None, state: Arrays, seed: int
-) -> MemoryBank:
-    """The bank that a round starts with: the global memory, or in a first round k-means of the site's own patches."""
-    if previous is not None and settings.memory.dynamic:
-        return from_arrays(previous)
-    if "rows" in state and not settings.memory.dynamic:
-        return from_arrays({name: state[name] for name in ("rows", "counts")})
-    return first_bank(patches, settings.memory.rows, seed)
+def _kept_bank(state: Arrays) -> MemoryBank | None:
+    kept = {name: state[name] for name in ("rows", "counts") if name in state}
+    return from_arrays(kept) if kept else None
 
 
 def _generator(
-    settings: Settings, patches: NDArray[np.float32], bank: MemoryBank, state: Arrays, seed: int, report: Report
+    settings: Settings,
+    patches: NDArray[np.float32],
+    previous: Arrays | None,
+    state: Arrays,
+    seed: int,
+    report: Report,
 ) -> tuple[MemoryGenerator | None, float]:
+    """The generator and its loss. It learns towards the global memory, so in a first round it is the identity."""
     chosen = settings.generator
     if not chosen.enabled:
         return None, 0.0
     generator = generator_from_arrays(state, patches.shape[1]) or MemoryGenerator(patches.shape[1]).eval()
-    if not chosen.metric_loss:
+    if previous is None or not chosen.metric_loss:
         return generator, 0.0
-    return train_generator(generator, patches, bank.rows, chosen, seed, report)
+    return train_generator(generator, patches, from_arrays(previous).rows, chosen, seed, report)
 
 
 def _training_patches(cache: FeatureCache, training: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:

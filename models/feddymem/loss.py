@@ -20,15 +20,15 @@ def fixed_radius(patches: Tensor, rows: Tensor) -> float:
     Half of the patches are inside at the start, so the loss has slack. A learnable radius that starts near 0 has
     none and shrinks everything.
     """
-    return float(squared_distances(patches, rows).min(dim=1).values.median())
+    return max(float(squared_distances(patches, rows).min(dim=1).values.median()), 1e-6)
 
 
 def metric_loss(patches: Tensor, rows: Tensor, radius: float, settings: Generator) -> Tensor:
     """Mean over patches (n, d) of attraction to the K nearest rows (m, d) and repulsion from the J next.
 
     attraction = mean over the K nearest of max(0, D - r^2), repulsion = mean over the next J of
-    max(0, (1 - margin) r^2 - D), with D squared distances. The margin is a fraction of r^2: an absolute one is
-    larger than r^2 itself on features of length 1, and the repulsion would be dead.
+    max(0, (1 - margin) r^2 - D), with D squared distances; their sum is divided by r^2. The margin is a fraction of
+    r^2: an absolute one is larger than r^2 itself on features of length 1, and the repulsion would be dead.
     """
     wanted = min(settings.attract + settings.repel, len(rows))
     nearest = squared_distances(patches, rows).topk(wanted, largest=False).values
@@ -36,7 +36,7 @@ def metric_loss(patches: Tensor, rows: Tensor, radius: float, settings: Generato
     loss = (near - radius).relu().mean()
     if next_ones.shape[1]:
         loss = loss + ((1 - settings.margin) * radius - next_ones).relu().mean()
-    return loss
+    return loss / radius
 
 
 def collapsed(before: Tensor, after: Tensor) -> bool:

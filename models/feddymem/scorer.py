@@ -11,7 +11,7 @@ from models.feddymem.generator import apply, generator_from_arrays
 from models.feddymem.settings import Score
 from models.memory import from_arrays
 from models.method import Arrays
-from models.scoring import image_scores, nearest_distance, smooth_maps
+from models.scoring import cell_scales, image_scores, nearest_distance, smooth_maps
 
 
 class Scores(NamedTuple):
@@ -27,7 +27,7 @@ class Scores(NamedTuple):
 
 
 class Scorer:
-    """Distance of each patch to its nearest row, both seen through the site's generator where it has one.
+    """Distance of each patch, moved by the site's generator where it has one, to the nearest row of the memory.
 
     Args:
         score: the job's score settings.
@@ -40,12 +40,15 @@ class Scorer:
 
     def __init__(self, score: Score, bank: Arrays, local: Arrays) -> None:
         rows = from_arrays(bank).rows
-        self._rule = score.rule
+        self._score = score
         self._generator = generator_from_arrays(local, rows.shape[1])
-        self._rows = apply(self._generator, rows)
+        self._rows = rows
+        self._scales = cell_scales(rows) if score.cell_scale else np.ones(len(rows), np.float32)
 
     def score(self, features: NDArray[np.float16]) -> Scores:
         """Scores of features (b, gh, gw, d)."""
         patches = features.reshape(-1, features.shape[-1]).astype(np.float32)
-        maps = nearest_distance(apply(self._generator, patches), self._rows).reshape(features.shape[:3])
-        return Scores(image_scores(maps, self._rule), smooth_maps(maps))
+        distances = nearest_distance(apply(self._generator, patches), self._rows, self._scales)
+        maps = distances.reshape(features.shape[:3])
+        images = image_scores(maps, self._score.rule, self_normalise=self._score.self_normalise)
+        return Scores(images, smooth_maps(maps))

@@ -39,11 +39,13 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Generator:
-    """The memory generator, a residual 1x1 map of patch features that stays at its site, and its metric loss.
+    """The memory generator, a residual 1x1 map that moves a site's patches towards the global memory.
+
+    It stays at its site, and rows are never moved by it: all banks keep the backbone's coordinates and can be mixed.
 
     Attributes:
         enabled: part 1; off, features are used as the backbone gives them.
-        metric_loss: part 2; off, the generator is not trained and stays the identity it starts as.
+        metric_loss: part 2, attraction and repulsion; off, the generator stays the identity it starts as.
         epochs: passes over the sampled patches in a round.
         learning_rate: of AdamW; 1e-3 is known to do harm.
         attract: how many nearest rows pull a patch.
@@ -68,7 +70,6 @@ class Memory:
 
     Attributes:
         rows: of the local bank.
-        sampled_patches: patches, drawn from all training images, that the bank is made of.
         dynamic: part 3, the bank is re-made in every round; off, it stays as the first round made it.
         momentum: how much of a row stays when the bank is re-made.
         reduce: part 4, memory-reduce before upload; off, the whole bank is sent.
@@ -78,7 +79,6 @@ class Memory:
     __pydantic_config__ = _STRICT
 
     rows: Annotated[int, Ge(1), Le(65_536)] = 512
-    sampled_patches: Annotated[int, Ge(1_000), Le(1_000_000)] = 20_000
     dynamic: bool = True
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     reduce: bool = True
@@ -106,6 +106,8 @@ class Score:
 
     Attributes:
         rule: an image's score is the highest of its patches, or the mean of the highest 1 or 3 percent.
+        cell_scale: distances to a row count relative to the width of its cell.
+        self_normalise: an image's score counts relative to the mean of its patches.
         false_reject_rate: share of normal images that may be rejected; sets the threshold.
         holdout: share of a site's normal images that are kept from training, for the threshold.
     """
@@ -113,6 +115,8 @@ class Score:
     __pydantic_config__ = _STRICT
 
     rule: Rule = "top1%"
+    cell_scale: bool = True
+    self_normalise: bool = True
     false_reject_rate: Annotated[float, Gt(0), Lt(1)] = 0.01
     holdout: Annotated[float, Gt(0), Lt(1)] = 0.2
 
