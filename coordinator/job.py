@@ -35,6 +35,7 @@ from coordinator.rounds import JobState, step
 from coordinator.status import Progress
 from models.method import RejectedUpdate
 from protos.errors import InvalidInput, StateError
+from protos.heap import give_back_heap
 
 _LOG = logging.getLogger("coordinator")
 _RETRY_S = 5.0
@@ -172,6 +173,7 @@ class Job:
         spec, store, this = self.state.spec, self._all.store, self.state.rounds[number - 1]
         before = self.state.rounds[number - 2].global_digest if number > 1 else ""
         updates = [(site, this.leases[site].weight, store.path(this.leases[site].digest)) for site in this.committed]
+        give_back_heap()  # the uploads are in: leave the memory to the worker
         out = self._all.scratch / f"{self.state.job}.global"
         try:
             await self._all.worker.aggregate(spec, number, store.path(before) if before else None, updates, out)

@@ -19,6 +19,7 @@ from coordinator.rounds import JobState, start, step
 from coordinator.sites import Sites
 from models.method import methods
 from protos.errors import InvalidInput, StateError
+from protos.heap import give_back_heap
 from protos.jobs import JobSpec, job_to_json
 
 Work = Prepare | Train | Install
@@ -128,6 +129,7 @@ class Jobs:
     def _job_ended(self) -> None:
         if not self._active:
             self._spawn(self._worker.rest())
+            give_back_heap()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

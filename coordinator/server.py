@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from coordinator.services.work import WorkService
 from coordinator.sites import Sites
 from coordinator.state import StateFolder, create_state, locked, write_durably
 from protos.errors import Unavailable
+from protos.heap import keep_chunks_on_heap
 from protos.v1 import artifacts_pb2_grpc, enrolment_pb2_grpc, jobs_pb2_grpc, work_pb2_grpc
 
 _LOG = logging.getLogger("coordinator")
@@ -47,6 +49,7 @@ def serve(root: Path, listen: Address, announce: Callable[[Address], None]) -> i
         StateError: the folder is of another version, in use, or cannot be used.
         Unavailable: the port is in use or the address is not of this machine.
     """
+    keep_chunks_on_heap()
     state = create_state(root)
     with locked(state):
         return asyncio.run(_serve(state, listen, announce))
@@ -80,17 +83,29 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
 
 
 def _bind(server: grpc.aio.Server, authority: Authority, listen: Address) -> Address:
+    _check_free(listen)
     credentials = grpc.ssl_server_credentials(
         [authority.issue_server(listen.host)], root_certificates=authority.client_roots, require_client_auth=True
     )
     try:
         port = server.add_secure_port(str(listen), credentials)
     except RuntimeError as error:
-        raise Unavailable(
-            f"cannot listen on {listen}: the port is in use or the address is not of this machine; "
-            "choose another one with --listen"
-        ) from error
+        raise Unavailable(f"cannot listen on {listen}: {error}") from error
     return Address(listen.host, port)
+
+
+def _check_free(listen: Address) -> None:
+    # gRPC does not say why it cannot listen, and writes lines of its own to stderr.
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Unavailable(
+            f"cannot listen on {listen}: {reason}; choose another --listen, or stop what is there"
+        ) from error
 
 
 def _write_operator(state: StateFolder, authority: Authority, address: Address) -> None:

@@ -19,6 +19,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.method import RejectedUpdate, Update, derive_seed, methods
 from protos.errors import InvalidInput
 from protos.jobs import JobSpec
@@ -41,7 +44,7 @@ def aggregate(spec: JobSpec, number: int, previous: Path | None, updates: list[M
     method = spec.the_method
     arrays = method.aggregate(
         spec.the_settings,
-        None if previous is None else read_tensors(previous),
+        None if previous is None else TensorFile(previous),
         _read(updates),
         derive_seed(spec.seed, number, "coordinator"),
     )
@@ -50,7 +53,39 @@ def aggregate(spec: JobSpec, number: int, previous: Path | None, updates: list[M
 
 def _read(updates: list[Mapping[str, Any]]) -> Iterator[Update]:
     for update in updates:
-        yield Update(update["site"], update["weight"], read_tensors(Path(update["path"])))
+        arrays = TensorFile(Path(update["path"]))
+        yield Update(update["site"], update["weight"], arrays)
+        arrays.release()
+
+
+class TensorFile(Mapping[str, NDArray[np.generic]]):
+    """A safetensors file that is read when it is first looked into, and again after `release`.
+
+    Raises:
+        InvalidInput: not a safetensors file; when it is first looked into.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._arrays: Mapping[str, NDArray[np.generic]] | None = None
+
+    def release(self) -> None:
+        """Gives the memory back, as far as nobody else holds an array."""
+        self._arrays = None
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def _read(self) -> Mapping[str, NDArray[np.generic]]:
+        if self._arrays is None:
+            self._arrays = read_tensors(self._path)
+        return self._arrays
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from protos.errors import InvalidInput
+from protos.errors import InvalidInput, StateError
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_TENSORS = 10_000
@@ -24,9 +24,15 @@ def write_tensors(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
     """Writes arrays so that the file is either the old one or the whole new one, also after a power cut.
 
     The bytes depend on names, dtypes, shapes and values alone, so that equal arrays have equal digests.
+
+    Raises:
+        StateError: the disk is full, or the folder cannot be written.
     """
     partial = path.with_name(path.name + ".partial")
-    save_file({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}, partial)
+    try:
+        save_file({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}, partial)
+    except SafetensorError as error:
+        raise StateError(f"{path} cannot be written: {error}; make room") from error
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
@@ -40,7 +46,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
     """
     _check_header(path)
     try:
-        return dict(load_file(path))
+        return dict(load_file(path, backend="pread"))
     except (SafetensorError, ValueError, KeyError) as error:
         raise InvalidInput(f"{path.name} is not a readable safetensors file: {error}") from error
 
