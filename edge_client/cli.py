@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-# Nothing is imported here that a command does not need: an agent stays small.
+from edge_client.cli_detect import register
+
+# What a command needs is imported in it: an agent stays small, and `--help` is quick.
 
 app = typer.Typer(no_args_is_help=True, help="A site: join a coordinator, train, and run the model.")
 
@@ -49,6 +52,8 @@ def join(
 @app.command()
 def run(state: StateDir = None) -> None:
     """Run the agent in the foreground, until SIGTERM or Ctrl-C; it logs to stderr."""
+    # Before gRPC is loaded: of a coordinator that is away the agent speaks once, gRPC itself at every attempt.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from edge_client.service import serve
 
     serve(_root(state))
@@ -81,6 +86,9 @@ def ledger(state: StateDir = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"verified": True, "entries": [asdict(entry) for entry in entries]}))
     else:
         print_ledger(opened.ledger, entries)
+
+
+register(app)
 
 
 def _root(state: Path | None) -> Path:

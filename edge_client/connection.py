@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -10,14 +11,16 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
-from edge_client.identity import Identity
-from protos.errors import InvalidInput, error_from_rpc
+from edge_client.identity import Identity, moment
+from protos.errors import InvalidInput, Unavailable, error_from_rpc
 from protos.v1.artifacts_pb2_grpc import ArtifactsStub
 from protos.v1.enrolment_pb2_grpc import EnrolmentStub
 from protos.v1.work_pb2_grpc import WorkStub
 
 COORDINATOR_NAME = "edgefed-coordinator"  # in its certificate, wherever it runs: who it is, not where
 CALL_S = 30.0
+
+_BAD_HANDSHAKE = "Tls handshake failed"  # as gRPC says it; whatever is behind it, a person must look
 
 Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
@@ -68,6 +71,11 @@ class Connection:
         try:
             return await method(request, timeout=timeout_s)
         except aio.AioRpcError as error:
+            if _BAD_HANDSHAKE in (error.details() or ""):
+                raise Unavailable(
+                    f"what answers at {self.address} has no certificate of the CA that this site joined; is it another "
+                    f"coordinator, or a clock wrong? This machine's says {moment(datetime.now(UTC))}"
+                ) from error
             raise error_from_rpc(error, self.address) from error
 
     def present(self, certificate_pem: bytes) -> None:

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edge_client.plain import one_line
 from edge_client.state import SiteState, disk_errors, sync_folder, write_durably
 from protos.errors import StateError
 
@@ -49,13 +50,20 @@ class JobFolder:
 
     def write_spec(self, spec_json: str) -> None:
         """Stores the job as it came over the wire, where the worker reads it."""
+        path, data = self.path / "spec.json", spec_json.encode()
         with disk_errors(self._state.jobs):
             self.path.mkdir(exist_ok=True)
-        write_durably(self.path / "spec.json", spec_json.encode())
+            if path.exists() and path.read_bytes() == data:
+                return
+        write_durably(path, data)
 
     def stand(self, standing: Standing) -> None:
         """Notes where the site stands, for `status`."""
-        write_durably(self.path / "standing.json", json.dumps({**asdict(standing), "time": time.time()}).encode())
+        told = {**asdict(standing), "reason": one_line(standing.reason), "time": time.time()}
+        partial = self.path / "standing.json.partial"
+        with disk_errors(self.path):
+            partial.write_text(json.dumps(told))
+            partial.replace(self.path / "standing.json")
 
     def forget_states(self, *, before: int = 1 << 32) -> None:
         """Removes the site's own states of rounds that no later round needs."""

@@ -73,12 +73,11 @@ class Outbox:
         return [_from_json(path) for path in labels]
 
     def remove(self, parcel: Parcel) -> None:
-        """Forgets a parcel that the coordinator has answered."""
+        """Forgets a parcel that the coordinator has answered; should it come back, the answer will be the same."""
         with disk_errors(self.folder):
             # The label first: content without a label is no parcel, a label without content would be a fault.
             self._label(parcel).unlink()
             self.content(parcel).unlink()
-            sync_folder(self.folder)
 
     def _label(self, parcel: Parcel) -> Path:
         return self.folder / f"{check_job_name(parcel.job)}.{parcel.round}.json"

@@ -9,16 +9,19 @@ from pathlib import Path
 
 from edge_client.agent import Agent
 from edge_client.config import load_site_config
+from edge_client.plain import one_line
 from edge_client.state import locked, open_state
+from protos.heap import keep_chunks_on_heap
 
 log = logging.getLogger(__name__)
 
 
-class _OneLine(logging.Formatter):
+class OneLine(logging.Formatter):
     """One line for one event, whatever its message holds."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "; ".join(line.strip() for line in super().format(record).splitlines())
+        """The record's line, with what there is of a traceback."""
+        return one_line(super().format(record))
 
 
 def serve(root: Path) -> None:
@@ -27,8 +30,9 @@ def serve(root: Path) -> None:
     Raises:
         EdgeFedError: what a restart will not mend; see `Agent.run`.
     """
+    keep_chunks_on_heap()
     handler = logging.StreamHandler()
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     state = open_state(root)
     with locked(state):

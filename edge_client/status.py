@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edge_client.identity import load_identity, moment
 from edge_client.job_folder import standings
@@ -54,7 +55,7 @@ def print_status(status: dict[str, Any]) -> None:
         for job in status["jobs"]:
             since = moment(datetime.fromtimestamp(job["time"], UTC))
             of = f" of {job['rounds']}" * bool(job["rounds"])
-            jobs.add_row(job["job"], job["state"], f"{job['round']}{of}", since, job["reason"])
+            jobs.add_row(job["job"], job["state"], f"{job['round']}{of}", since, Text(job["reason"]))
         console.print(jobs)
 
 

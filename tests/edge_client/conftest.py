@@ -74,6 +74,11 @@ def authority() -> Authority:
     return make_authority()
 
 
+@pytest.fixture(scope="session")
+def other_authority() -> Authority:
+    return make_authority()
+
+
 @dataclass
 class ArtifactServer(artifacts_pb2_grpc.ArtifactsServicer):
     """Keeps artifacts in memory, counts what it is sent, and fails where it is told to.

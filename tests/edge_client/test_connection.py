@@ -1,0 +1,49 @@
+from typing import Any
+
+import pytest
+
+from edge_client.connection import Connection, parse_address
+from protos.errors import InvalidInput, Refused, Unavailable
+from protos.v1 import work_pb2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("host:7443", ("host", 7443)), ("127.0.0.1:1", ("127.0.0.1", 1)), ("[::1]:65535", ("::1", 65535))],
+)
+def test_an_address_has_a_host_and_a_port(text: str, expected: tuple[str, int]) -> None:
+    assert parse_address(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", ":1", "host:0", "host:65536", "host:-1", "host:x"])
+def test_an_address_without_one_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="write HOST:PORT"):
+        parse_address(text)
+
+
+async def hello(connection: Connection) -> work_pb2.HelloReply:
+    return await connection.call(connection.work.Hello, work_pb2.HelloRequest())
+
+
+async def test_a_call_says_who_cannot_be_reached(authority: Any) -> None:
+    key, certificate = authority.issue("plant-a")
+    async with Connection(
+        "127.0.0.1:1", root_pem=authority.pem, key_pem=key, certificate_pem=certificate
+    ) as connection:
+        with pytest.raises(Unavailable, match=r"the coordinator at 127\.0\.0\.1:1 cannot be reached"):
+            await hello(connection)
+
+
+async def test_a_server_of_another_ca_gets_no_call(artifact_server: Any, authority: Any, other_authority: Any) -> None:
+    key, certificate = authority.issue("plant-a")
+    address = f"127.0.0.1:{artifact_server.port}"
+    async with Connection(
+        address, root_pem=other_authority.pem, key_pem=key, certificate_pem=certificate
+    ) as connection:
+        with pytest.raises(Unavailable, match="no certificate of the CA that this site joined"):
+            await hello(connection)
+
+
+async def test_an_unknown_call_is_told_as_a_matter_of_versions(connection: Connection) -> None:
+    with pytest.raises(Refused, match="does not offer this call; is it older than this client"):
+        await hello(connection)
