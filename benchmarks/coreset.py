@@ -1,7 +1,7 @@
 """A bank of 4,096 rows from 40,960 real patches of 152 features: FedDyMem's k-means against greedy k-centre.
 
 Both sides get the same patches in memory and use all cores; the seconds are those of the reduction alone. Then the
-same scoring (nearest row, mean of the highest 1 percent) gives each bank its image AUROC on 300 other real images.
+same plain scoring (distance to the nearest row, mean of the highest 1 percent) gives each bank its image AUROC on 300 other real images.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from benchmarks.peer_environments import ANOMALIB, PEERS, PeerMissing, environme
 from benchmarks.real_features import RealFeatures, solar_cell_features
 from benchmarks.result import Result
 from models.feddymem.bank import first_bank
-from models.feddymem.settings import Score
 from models.metrics import auroc
 from models.scoring import image_scores, nearest_distance
 
@@ -79,5 +78,5 @@ def _anomalib(features: RealFeatures) -> tuple[list[float], list[float]]:
 
 def _image_auroc(rows: NDArray[np.float32], features: RealFeatures) -> float:
     patches = features.test.reshape(-1, features.test.shape[-1]).astype(np.float32)
-    maps = nearest_distance(patches, rows).reshape(features.test.shape[:3])
-    return auroc(image_scores(maps, Score().rule), features.defective)
+    maps = nearest_distance(patches, rows, np.ones(len(rows), np.float32)).reshape(features.test.shape[:3])
+    return auroc(image_scores(maps, "top1%", self_normalise=False), features.defective)
