@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             federation.run_site(site)
         name = federation.submit(write_job(folder / "job.toml", arguments))
         status = federation.job("watch", name, show_progress=True)
-        evaluations = {site: federation.client(site, "evaluate", "--data", str(test)) for site in sites}
+        evaluations = federation.at_sites(sites, "evaluate", "--data", str(test))
     return {"status": status, "sites": evaluations}
 
 

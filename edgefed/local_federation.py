@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -40,6 +40,7 @@ class LocalFederation:
         self.coordinator_state = folder / "coordinator"
         self._environment = {**os.environ, **(environment or {})}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> LocalFederation:
         end_leftovers(self.folder)
@@ -88,12 +89,17 @@ class LocalFederation:
 
     def client(self, site: str, *arguments: str) -> dict[str, Any]:
         """`edgefed client ...` at a site; returns its JSON document."""
-        return self.command("client", *arguments, "--state", str(self.site_state(site)))
+        return self.at_sites([site], *arguments)[site]
+
+    def at_sites(self, sites: Iterable[str], *arguments: str) -> dict[str, dict[str, Any]]:
+        """The same `edgefed client ...` at several sites at once; returns their JSON documents."""
+        started = {site: self._begin("client", *arguments, "--state", str(self.site_state(site))) for site in sites}
+        return {site: json.loads(self._finish(command)) for site, command in started.items()}
 
     def client_lines(self, site: str, *arguments: str) -> list[dict[str, Any]]:
         """`edgefed client ...` at a site for a command that prints one JSON document a line."""
-        printed = self._output("client", *arguments, "--state", str(self.site_state(site)))
-        return [json.loads(line) for line in printed.splitlines()]
+        command = self._begin("client", *arguments, "--state", str(self.site_state(site)))
+        return [json.loads(line) for line in self._finish(command).splitlines()]
 
     def command(self, *arguments: str, show_progress: bool = False) -> dict[str, Any]:
         """Runs one `edgefed` command with `--json` and returns its document.
@@ -105,18 +111,25 @@ class LocalFederation:
         Raises:
             EdgeFedError: with what the command said, when it did not end with 0.
         """
-        document: dict[str, Any] = json.loads(self._output(*arguments, show_progress=show_progress))
+        document: dict[str, Any] = json.loads(self._finish(self._begin(*arguments, show_progress=show_progress)))
         return document
 
-    def _output(self, *arguments: str, show_progress: bool = False) -> str:
-        stderr = None if show_progress else subprocess.PIPE
-        done = subprocess.run(
-            [*_EDGEFED, *arguments, "--json"], stdout=subprocess.PIPE, stderr=stderr, env=self._environment, check=False
-        )
-        if done.returncode:
-            said = (done.stderr or b"").decode(errors="replace").strip()
-            raise EdgeFedError(f"edgefed {' '.join(arguments[:2])} ended with {done.returncode}: {said or 'see above'}")
-        return done.stdout.decode()
+    def _begin(self, *arguments: str, show_progress: bool = False) -> subprocess.Popen[bytes]:
+        command = subprocess.Popen(
+            [*_EDGEFED, *arguments, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=None if show_progress else subprocess.PIPE, env=self._environment,
+        )  # fmt: skip
+        self._commands.append(command)
+        return command
+
+    def _finish(self, command: subprocess.Popen[bytes]) -> str:
+        printed, said = command.communicate()
+        self._commands.remove(command)
+        if command.returncode:
+            words = " ".join(str(word) for word in command.args[len(_EDGEFED) : len(_EDGEFED) + 2])  # type: ignore[index]
+            why = (said or b"").decode(errors="replace").strip() or "see above"
+            raise EdgeFedError(f"edgefed {words} ended with {command.returncode}: {why}")
+        return printed.decode()
 
     def pid(self, name: str) -> int:
         """Process id of "coordinator" or of a site's agent."""
@@ -134,6 +147,10 @@ class LocalFederation:
 
     def stop(self) -> None:
         """Ends every process: asks first, kills what does not go within `STOP_TIMEOUT_S`."""
+        for command in self._commands:
+            command.kill()
+            command.communicate()
+        self._commands.clear()
         processes = list(self._processes.values())
         _signal_groups([p.pid for p in processes], signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT_S

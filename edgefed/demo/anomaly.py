@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +114,7 @@ def _federate(
         console.print("[bold]2/4[/bold] they federate: memory banks travel, images stay")
         status = federation.job("watch", federation.submit(job_file), show_progress=True)
         console.print("[bold]3/4[/bold] every plant judges the common test set with its own installed model")
-
-        def evaluate(site: str) -> dict[str, Any]:
-            return federation.client(site, "evaluate", "--data", str(test))
-
-        with ThreadPoolExecutor(2) as pool:
-            evaluations = dict(zip(sites, pool.map(evaluate, sites), strict=True))
+        evaluations = federation.at_sites(sites, "evaluate", "--data", str(test))
         pictures = draw_pictures(federation, split, folder / "pictures")
         ledgers = {site: federation.client(site, "ledger") for site in sites}
     return Outcome(status, evaluations, ledgers, pictures, peak[0])

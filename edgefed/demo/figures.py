@@ -88,12 +88,13 @@ class Figures:
     @property
     def bytes_up(self) -> int:
         """Of one site's update in one round: the most that any round needed."""
-        return max(entry["bytes"] for ledger in self.outcome.ledgers.values() for entry in ledger["entries"])
+        sent = (entry["bytes"] for ledger in self.outcome.ledgers.values() for entry in ledger["entries"])
+        return int(max(sent))
 
     @property
     def bytes_down(self) -> int:
         """Of the global memory to one site in one round."""
-        return max(past["bytes_down"] for past in self.rounds) // len(self.split.train)
+        return int(max(past["bytes_down"] for past in self.rounds)) // len(self.split.train)
 
     def as_json(self) -> dict[str, Any]:
         """The document that `edgefed demo anomaly --json` prints; bytes are of one site in one round."""
