@@ -1,7 +1,7 @@
 """What the same method gives without a federation: each site alone, and the pooled images in one place.
 
-The jobs are simulated with the live method values. All are measured on one common test set, whose features are made
-once; the bank of a site alone and of the pooled images is as large as the federation's global memory.
+The jobs are simulated with the live method values. All are measured on one common test set; the bank of a site alone
+and of the pooled images is as large as the federation's global memory.
 """
 
 from __future__ import annotations
@@ -10,34 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
-from edge_client.datasets import LabelledImage, labelled_images, training_images
-from edge_client.image_files import ImageFiles, fingerprint
+from edge_client.datasets import labelled_images, training_images
+from edgefed.labelled_set import LabelledSet, Measured, silent, site_data
 from edgefed.simulation import simulate
-from models.backbones.registry import BACKBONES, weights_file
-from models.feature_cache import FeatureCache, cached_features
-from models.features import PatchFeatures, extract
-from models.feddymem.scorer import Scorer
-from models.method import Arrays, SiteData, derive_seed
-from models.metrics import auroc
+from models.method import Arrays, derive_seed
 from protos.jobs import JobSpec
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Image AUROC of one model on the common test set.
+class Alternative:
+    """A model that was made without the federation.
 
     Attributes:
-        union: over all test images.
-        products: product -> over its test images.
-        rows: of the memory bank.
+        measured: on the common test set.
+        rows: of its memory bank.
     """
 
-    union: float
-    products: Mapping[str, float]
+    measured: Measured
     rows: int
 
 
@@ -52,10 +43,10 @@ class Comparison:
         centralised_balanced: the pooled images, those of small sites repeated until all sites count alike.
     """
 
-    local: Mapping[str, Measured]
-    centralised: Measured
-    centralised_larger: Measured
-    centralised_balanced: Measured
+    local: Mapping[str, Alternative]
+    centralised: Alternative
+    centralised_larger: Alternative
+    centralised_balanced: Alternative
 
 
 def compare(spec: JobSpec, sites: Mapping[str, Path], test: Path, scratch: Path, console: Console) -> Comparison:
@@ -65,17 +56,18 @@ def compare(spec: JobSpec, sites: Mapping[str, Path], test: Path, scratch: Path,
         spec: the federation's job.
         sites: name -> data folder.
         test: folder of the common test set, a product folder for each product.
-        scratch: for feature caches.
+        scratch: for features.
         console: gets a line as each alternative is done.
     """
     images = {site: training_images(folder).images for site, folder in sites.items()}
-    test_set = _TestSet(spec, labelled_images(test), scratch)
-    rows = spec.settings["aggregation"]["rows"]
+    settings = spec.the_settings
+    test_set = LabelledSet(labelled_images(test), settings.features, scratch / "test")
+    rows = settings.aggregation.rows
 
-    def measure(name: str, paths: Sequence[Path], rows: int) -> Measured:
-        measured = test_set.measure(*_alone(spec, name, paths, rows, scratch), rows=rows)
+    def measure(name: str, paths: Sequence[Path], rows: int) -> Alternative:
+        measured = test_set.measured(test_set.scores(settings.score, *alone(spec, name, paths, rows, scratch)))
         console.print(f"    {name}: {measured.union:.3f}")
-        return measured
+        return Alternative(measured, rows)
 
     pooled = [path for paths in images.values() for path in paths]
     largest = max(len(paths) for paths in images.values())
@@ -88,53 +80,16 @@ def compare(spec: JobSpec, sites: Mapping[str, Path], test: Path, scratch: Path,
     )
 
 
-def _alone(spec: JobSpec, name: str, paths: Sequence[Path], rows: int, scratch: Path) -> tuple[Arrays, Arrays]:
+def alone(spec: JobSpec, name: str, paths: Sequence[Path], rows: int, scratch: Path) -> tuple[Arrays, Arrays]:
     """The final memory and the site's own arrays of a job with one site that keeps all its rows."""
     settings = {
         **spec.settings,
         "memory": {**spec.settings["memory"], "rows": rows, "reduce": False},
         "aggregation": {"kmeans": False, "rows": rows},
     }
-    alone = spec.model_copy(update={"settings": settings})
-    # A folder for each set of images: runs over the same images share their features.
-    made_of = fingerprint(paths)
-    data = SiteData(ImageFiles(paths), made_of, {}, scratch / made_of[:16], name)
-    result = simulate(alone, {name: data})
+    job = spec.model_copy(update={"settings": settings})
+    data = site_data(name, paths, scratch)
+    result = simulate(job, {name: data})
     seed = derive_seed(spec.seed, spec.rounds.count, name, "install")
-    local = alone.the_method.install(alone.the_settings, data, result.final, result.states[name], seed, _silent)
+    local = job.the_method.install(job.the_settings, data, result.final, result.states[name], seed, silent)
     return result.final, local
-
-
-class _TestSet:
-    """The common test set with its features on disk."""
-
-    def __init__(self, spec: JobSpec, images: Sequence[LabelledImage], scratch: Path) -> None:
-        self._score = spec.the_settings.score
-        self._products = np.array([image.product for image in images])
-        self._anomalous = np.array([image.defect != "good" for image in images])
-        self._cache = _features(spec, [image.path for image in images], scratch)
-
-    def measure(self, bank: Arrays, local: Arrays, *, rows: int) -> Measured:
-        scorer = Scorer(self._score, bank, local)
-        scores = np.concatenate([scorer.score(block).image for _, block in self._cache.blocks()])
-        products = {
-            str(product): auroc(scores[self._products == product], self._anomalous[self._products == product])
-            for product in np.unique(self._products)
-        }
-        return Measured(auroc(scores, self._anomalous), products, rows)
-
-
-def _features(spec: JobSpec, paths: Sequence[Path], scratch: Path) -> FeatureCache:
-    chosen = spec.the_settings.features
-    weights = weights_file(chosen.backbone, {})
-    network = PatchFeatures(chosen.backbone, chosen.stages, weights)
-
-    def features(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float16]:
-        return extract(network, images, chosen.image_size)
-
-    width = sum(BACKBONES[chosen.backbone].widths[stage] for stage in chosen.stages)
-    return cached_features(ImageFiles(paths), features, width, scratch / "test", "test", _silent)
-
-
-def _silent(stage: str, step: int, steps: int) -> None:
-    pass

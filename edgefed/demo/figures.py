@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from edgefed.demo.comparison import Comparison, Measured
+from edgefed.demo.comparison import Comparison
 from edgefed.demo.plants import Split
+from edgefed.labelled_set import Measured
 from models.backbones.registry import BACKBONES, weights_file
 from protos.jobs import JobSpec
 
@@ -71,19 +72,24 @@ class Figures:
         """The installed model of a site on the common test set."""
         evaluation = self.outcome.evaluations[site]
         products = {name: found["image_auroc"] for name, found in evaluation["products"].items()}
-        return Measured(evaluation["image_auroc"], products, self.spec.settings["aggregation"]["rows"])
+        return Measured(evaluation["image_auroc"], products)
+
+    @property
+    def rows(self) -> int:
+        """Of the global memory."""
+        return int(self.spec.settings["aggregation"]["rows"])
 
     @property
     def federated(self) -> Measured:
         """The mean over the sites' installed models."""
         sites = [self.at_site(site) for site in self.split.train]
         products = {name: mean(site.products[name] for site in sites) for name in sites[0].products}
-        return Measured(mean(site.union for site in sites), products, sites[0].rows)
+        return Measured(mean(site.union for site in sites), products)
 
     @property
     def local_mean(self) -> float:
         """The mean over the sites, each trained alone."""
-        return mean(alone.union for alone in self.comparison.local.values())
+        return mean(alone.measured.union for alone in self.comparison.local.values())
 
     @property
     def bytes_up(self) -> int:
@@ -101,13 +107,13 @@ class Figures:
         compared = self.comparison
         return {
             "auroc": {
-                "local": {site: round(alone.union, 4) for site, alone in compared.local.items()},
+                "local": {site: round(alone.measured.union, 4) for site, alone in compared.local.items()},
                 "local_mean": round(self.local_mean, 4),
                 "federated": round(self.federated.union, 4),
                 "federated_per_site": {site: round(self.at_site(site).union, 4) for site in self.split.train},
-                "centralised": round(compared.centralised.union, 4),
-                "centralised_larger": round(compared.centralised_larger.union, 4),
-                "centralised_balanced": round(compared.centralised_balanced.union, 4),
+                "centralised": round(compared.centralised.measured.union, 4),
+                "centralised_larger": round(compared.centralised_larger.measured.union, 4),
+                "centralised_balanced": round(compared.centralised_balanced.measured.union, 4),
             },
             "pixel_auroc": None,
             "rounds": len(self.rounds),

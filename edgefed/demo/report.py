@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from edgefed.demo.charts import bars, score_histogram
-from edgefed.demo.comparison import Measured
 from edgefed.demo.figures import Figures
 from edgefed.demo.plants import Cell
+from edgefed.labelled_set import Measured
 
 METHOD_LABEL = (
     "FedDyMem, reconstructed after the abstract of arXiv 2502.21012 (Chen et al.). The reconstruction is ours; "
@@ -23,16 +23,18 @@ METHOD_LABEL = (
 )
 
 
-def rows_of(figures: Figures) -> list[tuple[str, Measured, str]]:
-    """What was compared: name, figures, and kind for the colour."""
+def rows_of(figures: Figures) -> list[tuple[str, Measured, int, str]]:
+    """What was compared: name, figures, rows of the bank, and kind for the colour."""
     compared = figures.comparison
-    alone = [(f"{site} alone", measured, "local") for site, measured in compared.local.items()]
+    pooled = {
+        "pooled, equal rows": compared.centralised,
+        "pooled, larger bank": compared.centralised_larger,
+        "pooled, sites balanced": compared.centralised_balanced,
+    }
     return [
-        *alone,
-        ("federated", figures.federated, "federated"),
-        ("pooled, equal rows", compared.centralised, "centralised"),
-        ("pooled, larger bank", compared.centralised_larger, "centralised"),
-        ("pooled, sites balanced", compared.centralised_balanced, "centralised"),
+        *((f"{site} alone", other.measured, other.rows, "local") for site, other in compared.local.items()),
+        ("federated", figures.federated, figures.rows, "federated"),
+        *((name, other.measured, other.rows, "centralised") for name, other in pooled.items()),
     ]
 
 
@@ -43,9 +45,9 @@ def print_table(figures: Figures, console: Console) -> None:
     table.add_column("")
     for column in (*products, "union", "bank rows"):
         table.add_column(column, justify="right")
-    for name, measured, kind in rows_of(figures):
+    for name, measured, bank_rows, kind in rows_of(figures):
         cells = (*(f"{measured.products[product]:.3f}" for product in products), f"{measured.union:.3f}")
-        table.add_row(name, *cells, str(measured.rows), style="bold cyan" if kind == "federated" else "")
+        table.add_row(name, *cells, str(bank_rows), style="bold cyan" if kind == "federated" else "")
     console.print(table)
     console.print(
         f"each site sent {figures.bytes_up:,} bytes a round and received {figures.bytes_down:,}; the backbone has "
@@ -68,8 +70,8 @@ def write_report(figures: Figures) -> None:
 
 def _page(figures: Figures) -> dict[str, Any]:
     compared = rows_of(figures)
-    lowest = min(measured.union for _, measured, _ in compared)
-    chart = [(name, measured.union, kind) for name, measured, kind in compared]
+    lowest = min(measured.union for _, measured, _, _ in compared)
+    chart = [(name, measured.union, kind) for name, measured, _, kind in compared]
     return {
         "job": figures.spec.name,
         "method_note": "FedDyMem, reconstructed",
@@ -88,10 +90,10 @@ def _page(figures: Figures) -> dict[str, Any]:
                 "name": name,
                 "per_product": m.products,
                 "union": m.union,
-                "rows": m.rows,
+                "rows": rows,
                 "federated": kind == "federated",
             }
-            for name, m, kind in compared
+            for name, m, rows, kind in compared
         ],
         "sites": [_site(figures, site) for site in figures.split.train],
         "false_reject_rate": figures.spec.the_settings.score.false_reject_rate,
