@@ -26,7 +26,11 @@ class AggregationFailed(Exception):
     """The method failed on updates that had passed its check, or the process died twice."""
 
 
-_ERRORS: dict[str, type[Exception]] = {"RejectedUpdate": RejectedUpdate, "OSError": StateError}
+_ERRORS: dict[str, type[Exception]] = {
+    "RejectedUpdate": RejectedUpdate,
+    "OSError": StateError,
+    "StateError": StateError,
+}
 
 
 class AggregationWorker:

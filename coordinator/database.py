@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
+    Connection,
     Engine,
     Float,
     Integer,
@@ -19,6 +22,9 @@ from sqlalchemy import (
     create_engine,
 )
 from sqlalchemy import event as engine_event
+from sqlalchemy.exc import DatabaseError
+
+from protos.errors import StateError
 
 _METADATA = MetaData()
 
@@ -67,7 +73,7 @@ events = Table(
 
 
 def open_database(path: Path) -> Engine:
-    """The engine on a SQLite file, with its tables; a transaction that has returned survives a power cut."""
+    """The engine on a SQLite file, with its tables. Raises `StateError` where the file cannot be used."""
     engine = create_engine(f"sqlite:///{path}")
 
     @engine_event.listens_for(engine, "connect")
@@ -75,5 +81,19 @@ def open_database(path: Path) -> Engine:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
             connection.execute(f"PRAGMA {pragma}")
 
-    _METADATA.create_all(engine)
+    with transaction(engine) as connection:
+        _METADATA.create_all(connection)
     return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction; once it is left it survives a power cut. Raises `StateError` on a full disk or a damaged file."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DatabaseError as error:
+        raise StateError(
+            f"the coordinator cannot use its database {engine.url.database}: {error.orig}; "
+            "make room, or check who may write there"
+        ) from error

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import signal
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from protos.v1 import artifacts_pb2_grpc, enrolment_pb2_grpc, jobs_pb2_grpc, wor
 
 _LOG = logging.getLogger("coordinator")
 _GRACE_S = 1.0
+_SCRATCH = ".aggregate-"  # no site has such a name
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # or a second coordinator would share the port and take half of the calls
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -60,7 +63,7 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
     engine = open_database(state.database)
     sites = Sites(engine)
     store = ArtifactStore(state.artifacts, state.partial, engine)
-    jobs = Jobs(EventLog(engine), store, sites, state.partial)
+    jobs = Jobs(EventLog(engine), store, sites, _scratch(state))
     server = grpc.aio.server(options=_OPTIONS)
     door = Door(authority, sites)
     enrolment_pb2_grpc.add_EnrolmentServicer_to_server(EnrolmentService(door, engine, authority), server)
@@ -80,6 +83,13 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
     await server.stop(_GRACE_S)
     engine.dispose()
     return 130 if number == signal.SIGINT else 0
+
+
+def _scratch(state: StateFolder) -> Path:
+    # New for every process: a worker that outlives a killed coordinator must not write into what the next one reads.
+    for old in state.partial.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=state.partial))
 
 
 def _bind(server: grpc.aio.Server, authority: Authority, listen: Address) -> Address:

@@ -132,7 +132,7 @@ class Uploads:
         with room_on_disk(f"artifact {manifest.digest[:12]}"):
             folder.parent.mkdir(exist_ok=True)
             others = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime)
-            for old in others[: len(others) - MAX_UPLOADS + 1]:
+            for old in others[: max(0, len(others) - MAX_UPLOADS + 1)]:
                 self._uploads.pop((old.parent.name, old.name), None)
                 shutil.rmtree(old, ignore_errors=True)
             folder.mkdir()

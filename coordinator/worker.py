@@ -16,6 +16,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Answers requests until stdin ends."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    with os.fdopen(os.dup(1), "w") as answers:
+    # Whoever asked may be gone by the time of the answer; then there is nothing left to do.
+    with suppress(BrokenPipeError), os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)  # what a method prints must not get between the answers
         methods()
         for line in sys.stdin:

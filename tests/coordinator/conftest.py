@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -21,8 +23,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from grpc import aio
 
+from coordinator.certificates import open_authority
+from coordinator.database import open_database
+from coordinator.invitations import invite
 from protos.artifacts import CHUNK_BYTES, WEIGHTS, Manifest, manifest_from_proto, manifest_of, manifest_to_proto
-from protos.invitation import decode_token, enrolment_credentials, private_key_pem
+from protos.invitation import decode_token, encode_token, enrolment_credentials, private_key_pem
 from protos.tensors import write_tensors
 from protos.v1 import artifacts_pb2, enrolment_pb2, jobs_pb2, work_pb2
 from protos.v1.artifacts_pb2_grpc import ArtifactsStub
@@ -59,6 +64,10 @@ class Coordinator:
         assert line, (self.state.parent / "coordinator.log").read_text()
         self.port = int(json.loads(line)["listening"].rpartition(":")[2])
 
+    @property
+    def resident_bytes(self) -> int:
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         code = self.process.wait(20)
@@ -68,10 +77,12 @@ class Coordinator:
     def kill(self) -> None:
         self.stop(signal.SIGKILL)
 
-    def token(self, site: str, *options: str) -> str:
-        done = run_cli("invite", site, "--state", str(self.state), "--json", *options)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)["token"]
+    def token(self, site: str, life_s: float = 60.0) -> str:
+        authority = open_authority(self.state / "ca")
+        engine = open_database(self.state / "coordinator.sqlite")
+        token = encode_token(invite(engine, authority, site, time.time() + life_s))
+        engine.dispose()
+        return token
 
     def channel(self, ca: bytes, key: bytes, certificate: bytes) -> aio.Channel:
         credentials = grpc.ssl_channel_credentials(ca, key, certificate)
@@ -83,9 +94,18 @@ class Coordinator:
         ]
         return aio.secure_channel(self.address, credentials, options=options)
 
-    def operator(self) -> aio.Channel:
+    def operator(self) -> Operator:
         folder = self.state / "operator"
-        return self.channel(*((folder / name).read_bytes() for name in ("ca.pem", "key.pem", "cert.pem")))
+        return Operator(self.channel(*((folder / name).read_bytes() for name in ("ca.pem", "key.pem", "cert.pem"))))
+
+    async def enrol(self, token: str, key: ec.EllipticCurvePrivateKey, site: str = "") -> bytes:
+        """The site certificate that a token is traded for."""
+        invitation = decode_token(token, now=0)
+        async with self.channel(self.ca(), *enrolment_credentials(invitation.ca_key)) as channel:
+            request = enrolment_pb2.EnrolRequest(
+                site=site or invitation.site, secret=invitation.secret, csr_der=signing_request(key)
+            )
+            return (await EnrolmentStub(channel).Enrol(request)).certificate_pem
 
     def ca(self) -> bytes:
         return (self.state / "ca" / "cert.pem").read_bytes()
@@ -95,16 +115,6 @@ def signing_request(key: ec.EllipticCurvePrivateKey, name: str = "any") -> bytes
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.DER)
-
-
-async def enrol(coordinator: Coordinator, token: str, key: ec.EllipticCurvePrivateKey, site: str = "") -> bytes:
-    """The site certificate that a token is traded for."""
-    invitation = decode_token(token, now=0)
-    async with coordinator.channel(coordinator.ca(), *enrolment_credentials(invitation.ca_key)) as channel:
-        request = enrolment_pb2.EnrolRequest(
-            site=site or invitation.site, secret=invitation.secret, csr_der=signing_request(key)
-        )
-        return (await EnrolmentStub(channel).Enrol(request)).certificate_pem
 
 
 @dataclass
@@ -118,13 +128,13 @@ class Plant:
     certificate: bytes = b""
     channel: aio.Channel | None = None
     declaration: Mapping[str, str] = field(default_factory=lambda: {"width": "8"})
-    update: Callable[[int], Mapping[str, np.ndarray]] | None = None
+    update: Callable[[int], Mapping[str, np.ndarray]] = lambda number: {"w": np.full(8, number, np.float32)}
     installed: list[str] = field(default_factory=list)
 
     async def join(self) -> Plant:
         key = ec.generate_private_key(ec.SECP256R1())
-        token = await asyncio.to_thread(self.coordinator.token, self.name)
-        self.certificate = await enrol(self.coordinator, token, key)
+        token = self.coordinator.token(self.name)
+        self.certificate = await self.coordinator.enrol(token, key)
         self.key = private_key_pem(key)
         self.folder.mkdir(exist_ok=True)
         self.dial()
@@ -165,6 +175,12 @@ class Plant:
                 await asyncio.gather(*(self.put(manifest, path, index) for index in chunks))
             await self.commit(manifest)
 
+    async def leave(self, arrays: Mapping[str, np.ndarray]) -> str:
+        """Uploads and commits arrays; their digest."""
+        path, manifest = self.artifact(arrays)
+        await self.upload(path, manifest)
+        return manifest.digest
+
     async def download(self, digest: bytes) -> bytes:
         manifest = manifest_from_proto(
             await self.artifacts.GetManifest(artifacts_pb2.GetManifestRequest(digest=digest))
@@ -180,6 +196,11 @@ class Plant:
     async def next_work(self, wait_s: float = 20.0) -> work_pb2.NextWorkReply:
         return await self.work.NextWork(work_pb2.NextWorkRequest(wait_s=wait_s))
 
+    async def lease(self, job: str) -> work_pb2.Train:
+        """Joins a job and waits for its round."""
+        await self.accept(job)
+        return (await self.next_work()).train
+
     async def accept(self, job: str) -> work_pb2.JoinJobReply:
         return await self.work.JoinJob(work_pb2.JoinJobRequest(job=job, declaration=self.declaration))
 
@@ -187,9 +208,7 @@ class Plant:
         """One round with what `update` makes, and 1.0 as its weight."""
         if train.global_digest:
             await self.download(train.global_digest)
-        path, manifest = self.artifact(self.update(train.round))
-        await self.upload(path, manifest)
-        return await self.submit(train, manifest.digest)
+        return await self.submit(train, await self.leave(self.update(train.round)))
 
     async def submit(self, train: work_pb2.Train, digest: str, weight: float = 1.0) -> work_pb2.SubmitUpdateReply:
         request = work_pb2.SubmitUpdateRequest(
@@ -221,11 +240,17 @@ class Plant:
 
 
 class Operator:
-    """The operator's calls."""
+    """The operator's calls; use it in `async with`."""
 
     def __init__(self, channel: aio.Channel) -> None:
         self.channel = channel
         self.jobs = JobsStub(channel)
+
+    async def __aenter__(self) -> Operator:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.channel.close()
 
     async def submit(
         self, name: str, *, rounds: Mapping[str, object] | None = None, **top: object
@@ -242,14 +267,35 @@ class Operator:
         return last
 
 
-def resident_bytes(process: subprocess.Popen[str]) -> int:
-    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+@pytest.fixture
+def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    return run_cli
+
+
+@pytest.fixture(scope="module")
+def coordinator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coordinator]:
+    """One process for a module's tests; a test that kills it starts it again."""
+    running = Coordinator(tmp_path_factory.mktemp("coordinator") / "state")
+    running.start()
+    yield running
+    running.stop()
 
 
 @pytest.fixture
-def coordinator(tmp_path: Path) -> Iterator[Coordinator]:
-    running = Coordinator(tmp_path / "state")
-    running.start()
-    yield running
-    if running.process.poll() is None:
-        running.stop()
+async def operator(coordinator: Coordinator) -> AsyncIterator[Operator]:
+    async with coordinator.operator() as operator:
+        yield operator
+
+
+@pytest.fixture
+async def plant(coordinator: Coordinator, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Plant]]]:
+    """`await plant(name, **attributes)` is a site that has joined the coordinator."""
+    plants: list[Plant] = []
+
+    async def join(name: str, **attributes: Any) -> Plant:
+        plants.append(Plant(name, coordinator, tmp_path / name, **attributes))
+        return await plants[-1].join()
+
+    yield join
+    for one in plants:
+        await one.close()

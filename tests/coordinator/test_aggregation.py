@@ -1,0 +1,98 @@
+"""The worker process with the real FedAvg."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coordinator.aggregation import AggregationFailed, AggregationWorker
+from models.method import RejectedUpdate
+from protos.errors import StateError
+from protos.jobs import JobSpec
+from protos.tensors import read_tensors, write_tensors
+
+SPEC = JobSpec(name="job", method="fedavg", seed=7)
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[AggregationWorker]:
+    worker = AggregationWorker()
+    yield worker
+    await worker.stop()
+
+
+def updates(folder: Path, *values: float) -> list[tuple[str, float, Path]]:
+    found = []
+    for number, value in enumerate(values):
+        path = folder / f"{number}.safetensors"
+        write_tensors(path, {"w": np.full(4, value, np.float32)})
+        found.append((f"site-{number}", 1.0, path))
+    return found
+
+
+async def test_aggregate_is_the_mean_and_the_same_bytes_each_time(worker: AggregationWorker, tmp_path: Path) -> None:
+    for out in (tmp_path / "one", tmp_path / "two"):
+        await worker.aggregate(SPEC, 1, None, updates(tmp_path, 1.0, 2.0, 6.0), out)
+    assert read_tensors(tmp_path / "one")["w"].tolist() == [3.0] * 4
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+async def test_update_with_nan_is_rejected_with_the_reason(worker: AggregationWorker, tmp_path: Path) -> None:
+    ((_, _, path),) = updates(tmp_path, float("nan"))
+    with pytest.raises(RejectedUpdate, match="not finite"):
+        await worker.check(SPEC, {}, path)
+
+
+async def test_file_that_is_no_tensor_file_is_rejected(worker: AggregationWorker, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("these are not tensors at all")
+    with pytest.raises(RejectedUpdate, match="not a safetensors file"):
+        await worker.check(SPEC, {}, tmp_path / "text")
+
+
+async def test_good_update_passes(worker: AggregationWorker, tmp_path: Path) -> None:
+    ((_, _, path),) = updates(tmp_path, 1.0)
+    await worker.check(SPEC, {}, path)
+
+
+async def test_updates_that_do_not_fit_together_fail_naming_the_site(worker: AggregationWorker, tmp_path: Path) -> None:
+    listed = updates(tmp_path, 1.0, 2.0)
+    write_tensors(listed[1][2], {"w": np.zeros(5, np.float32)})
+    with pytest.raises(AggregationFailed, match="site-1"):
+        await worker.aggregate(SPEC, 1, None, listed, tmp_path / "out")
+
+
+async def test_unwritable_output_is_a_state_error(worker: AggregationWorker, tmp_path: Path) -> None:
+    with pytest.raises(StateError):
+        await worker.aggregate(SPEC, 1, None, updates(tmp_path, 1.0), tmp_path / "nowhere" / "out")
+
+
+async def test_killed_worker_is_replaced(worker: AggregationWorker, tmp_path: Path) -> None:
+    await worker.start()
+    os.kill(worker._process.pid, signal.SIGKILL)
+    await worker.aggregate(SPEC, 1, None, updates(tmp_path, 1.0), tmp_path / "out")
+    assert (tmp_path / "out").exists()
+
+
+async def test_answer_goes_to_its_own_request_when_an_earlier_caller_gave_up(
+    worker: AggregationWorker, tmp_path: Path
+) -> None:
+    bad, good = updates(tmp_path, float("nan"), 1.0)
+    given_up = asyncio.create_task(worker.check(SPEC, {}, bad[2]))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await worker.check(SPEC, {}, good[2])
+
+
+async def test_resting_worker_ends_and_comes_back(worker: AggregationWorker, tmp_path: Path) -> None:
+    await worker.start()
+    process = worker._process
+    await worker.rest()
+    assert process.returncode == 0
+    ((_, _, path),) = updates(tmp_path, 1.0)
+    await worker.check(SPEC, {}, path)
