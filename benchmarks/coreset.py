@@ -1,7 +1,8 @@
 """A bank of 4,096 rows from 40,960 real patches of 152 features: FedDyMem's k-means against greedy k-centre.
 
 Both sides get the same patches in memory and use all cores; the seconds are those of the reduction alone. Then the
-same plain scoring (distance to the nearest row, mean of the highest 1 percent) gives each bank its image AUROC on 300 other real images.
+same plain scoring (distance to the nearest row, mean of the highest 1 percent) gives each bank its image AUROC on 300
+other real images.
 """
 
 from __future__ import annotations
