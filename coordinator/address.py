@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
-from protos.errors import InvalidInput
+from protos.errors import InvalidInput, StateError
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -29,6 +30,14 @@ class Address:
     def from_outside(self) -> Address:
         """Where a site connects to: this machine's name where the coordinator listens on all interfaces."""
         return Address(socket.getfqdn(), self.port) if self.host in _ANY else self
+
+
+def read_address(file: Path) -> Address:
+    """The address that a coordinator has written into its state. Raises `StateError` where it never listened."""
+    try:
+        return parse_address(file.read_text())
+    except OSError as error:
+        raise StateError(f"{file} cannot be read: {error.strerror}; start the coordinator there once") from error
 
 
 def parse_address(text: str) -> Address:

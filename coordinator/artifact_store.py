@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 from sqlalchemy.dialects.sqlite import insert
 
+from coordinator.database import transaction
 from coordinator.database import uploads as uploads_table
 from coordinator.state import room_on_disk, sync_folder, write_durably
 from coordinator.uploads import Uploads
@@ -26,7 +27,7 @@ class ArtifactStore:
         self._engine = engine
         self.uploads = Uploads(partial)
         self._keeping = threading.Lock()  # two sites may commit the same bytes at the same time
-        with engine.begin() as connection:
+        with transaction(engine) as connection:
             rows = connection.execute(select(uploads_table.c.site, uploads_table.c.digest))
             self._owned = {(site, digest) for site, digest in rows}
 
@@ -105,6 +106,6 @@ class ArtifactStore:
             sync_folder(target.parent)
 
     def _note_owner(self, site: str, digest: str) -> None:
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             connection.execute(insert(uploads_table).values(site=site, digest=digest).on_conflict_do_nothing())
         self._owned.add((site, digest))

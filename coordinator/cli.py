@@ -65,7 +65,7 @@ def invite(
     """Invite a site: prints the one line to paste there. The token in it works once."""
     import time
 
-    from coordinator.address import parse_address
+    from coordinator.address import read_address
     from coordinator.certificates import open_authority
     from coordinator.database import open_database
     from coordinator.invitations import invite as make_invitation
@@ -73,7 +73,7 @@ def invite(
     from protos.invitation import encode_token
 
     folder = open_state(state or default_state())
-    address = parse_address((folder.operator / "address").read_text()).from_outside
+    address = read_address(folder.operator / "address").from_outside
     authority = open_authority(folder.authority)
     expires = time.time() + duration_s(expires_in)
     invitation = make_invitation(open_database(folder.database), authority, site, expires)

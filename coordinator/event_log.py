@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from sqlalchemy import Engine, insert, select
-from sqlalchemy.exc import OperationalError
 
-from coordinator.database import events
+from coordinator.database import events, transaction
 from coordinator.events import Event, event_from_json, event_to_json
 from protos.errors import StateError
 
@@ -19,17 +18,12 @@ class EventLog:
     def append(self, job: str, event: Event) -> None:
         """Writes one event; it survives a power cut once this returns. Raises `StateError` on a full disk."""
         kind, body = event_to_json(event)
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(insert(events).values(job=job, kind=kind, body=body))
-        except OperationalError as error:
-            raise StateError(
-                f"the coordinator cannot write to its database: {error.orig}; is its disk full?"
-            ) from error
+        with transaction(self._engine) as connection:
+            connection.execute(insert(events).values(job=job, kind=kind, body=body))
 
     def read(self) -> list[tuple[str, Event]]:
         """Every (job, event), oldest first. Raises `StateError` on an event that this version does not know."""
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             rows = connection.execute(select(events.c.job, events.c.kind, events.c.body).order_by(events.c.number))
             try:
                 return [(row.job, event_from_json(row.kind, row.body)) for row in rows]

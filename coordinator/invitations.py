@@ -9,7 +9,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from coordinator.certificates import Authority, Issued, same_key
-from coordinator.database import certificates, invitations, sites
+from coordinator.database import certificates, invitations, sites, transaction
 from protos.errors import Refused
 from protos.invitation import SECRET_BYTES, Invitation, check_site_name
 
@@ -24,7 +24,7 @@ def invite(engine: Engine, authority: Authority, site: str, expires: float) -> I
         check_site_name(site), secrets.token_bytes(SECRET_BYTES), authority.compressed_key, int(expires)
     )
     row = {"secret_hash": sha256(invitation.secret).digest(), "site": site, "expires": invitation.expires}
-    with engine.begin() as connection:
+    with transaction(engine) as connection:
         connection.execute(insert(invitations).values(row))
     return invitation
 
@@ -39,7 +39,7 @@ def enrol(engine: Engine, authority: Authority, site: str, secret: bytes, csr_de
         Refused: the secret is unknown, expired, already used, or made for another site.
     """
     issued = authority.sign_request(csr_der, site)
-    with engine.begin() as connection:
+    with transaction(engine) as connection:
         secret_hash = sha256(secret).digest()
         query = select(invitations).where(invitations.c.secret_hash == secret_hash)
         row = connection.execute(query).one_or_none()
@@ -63,7 +63,7 @@ def enrol(engine: Engine, authority: Authority, site: str, secret: bytes, csr_de
 def renew(engine: Engine, authority: Authority, site: str, csr_der: bytes) -> bytes:
     """A fresh certificate (PEM) for an enrolled site; the old one stays good until it expires."""
     issued = authority.sign_request(csr_der, site)
-    with engine.begin() as connection:
+    with transaction(engine) as connection:
         _record(connection, site, issued)
     return issued.pem
 

@@ -43,12 +43,23 @@ _RETRY_S = 5.0
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all jobs of a coordinator share; `scratch` is a folder on the store's file system."""
+    """What all jobs of a coordinator share.
+
+    Attributes:
+        log: where events are written.
+        store: where artifacts lie.
+        worker: looks into updates and aggregates them.
+        changes: told of every event; sites wait for work on it.
+        progress: told of heartbeats as well; only watchers wait on it, for heartbeats are many.
+        scratch: a folder on the store's file system.
+        on_end: called when a job has ended.
+    """
 
     log: EventLog
     store: ArtifactStore
     worker: AggregationWorker
     changes: Changes
+    progress: Changes
     scratch: Path
     on_end: Callable[[], None]
 
@@ -106,7 +117,7 @@ class Job:
         if (before.stage, before.step, before.bytes_done) != (progress.stage, progress.step, progress.bytes_done):
             self._moved[site] = self._loop.time()
             self.record(ev.LeaseGranted(at=time.time(), round=number, site=site, epoch=epoch))
-            self._all.changes.notify()
+            self._all.progress.notify()
         return Verdict(True)
 
     def fail_round(self, site: str, number: int, epoch: int, reason: str) -> None:
@@ -198,6 +209,7 @@ class Job:
         elif isinstance(event, ev.JobEnded):
             self._all.on_end()
         self._all.changes.notify()
+        self._all.progress.notify()
         return True
 
     def _decide(self) -> ev.Event | Aggregate | None:

@@ -29,10 +29,11 @@ class Jobs:
     """Submitting, finding and waiting; made from the event log, so that a restart is a replay."""
 
     def __init__(self, log: EventLog, store: ArtifactStore, sites: Sites, scratch: Path) -> None:
-        self.changes = Changes()
+        self.progress = Changes()
+        self._changes = Changes()
         self._sites = sites
         self._worker = AggregationWorker()
-        self._all = Surroundings(log, store, self._worker, self.changes, scratch, self._job_ended)
+        self._all = Surroundings(log, store, self._worker, self._changes, self.progress, scratch, self._job_ended)
         self._tasks: set[asyncio.Task[None]] = set()
         self._jobs = {name: Job(state, self._all) for name, state in replay(log).items()}
 
@@ -60,7 +61,7 @@ class Jobs:
         self._all.log.append(spec.name, event)
         job = self._jobs[spec.name] = Job(start(event), self._all)
         self._spawn(self._worker.start())
-        self.changes.notify()
+        self._changes.notify()
         job.advance()
         return job
 
@@ -90,7 +91,7 @@ class Jobs:
                     return job, work
             return None
 
-        return await self.changes.until(look, wait_s)
+        return await self._changes.until(look, wait_s)
 
     def may_read(self, site: str, digest: str) -> bool:
         """Whether an artifact is a global model of a job that the site has joined."""
@@ -106,7 +107,6 @@ class Jobs:
         for job in self._jobs.values():
             job.close()
         await self._worker.stop()
-        self.changes.notify()
 
     @property
     def _active(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 
-from coordinator.address import parse_address
+from coordinator.address import read_address
 from coordinator.certificates import SERVER_NAME
 from coordinator.state import open_state
 from protos.errors import StateError, error_from_rpc
@@ -31,7 +31,7 @@ def connect(root: Path) -> Iterator[JobsStub]:
     folder = open_state(root).operator
     try:
         key, certificate, ca = ((folder / name).read_bytes() for name in ("key.pem", "cert.pem", "ca.pem"))
-        address = parse_address((folder / "address").read_text()).from_here
+        address = read_address(folder / "address").from_here
     except OSError as error:
         raise StateError(f"the operator's credentials in {folder} cannot be read: {error.strerror}") from error
     credentials = grpc.ssl_channel_credentials(ca, key, certificate)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, select, update
 
-from coordinator.database import certificates, sites
+from coordinator.database import certificates, sites, transaction
 from protos.errors import InvalidInput, Refused
 
 _TRUST_S = 1.0  # how long a look at the table counts: the chunks of an upload do not each ask the database
@@ -48,7 +48,7 @@ class Sites:
             .group_by(sites.c.site)
             .order_by(sites.c.site)
         )
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             return [
                 Site(name, seen, expires, bool(revoked)) for name, seen, expires, revoked in connection.execute(query)
             ]
@@ -59,7 +59,7 @@ class Sites:
         if now - self._checked.get(serial, -_TRUST_S) < _TRUST_S:
             return
         query = select(certificates.c.revoked).where(certificates.c.serial == serial, certificates.c.site == site)
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             revoked = connection.execute(query).scalar_one_or_none()
         if revoked is None or revoked:
             self._checked.pop(serial, None)
@@ -73,12 +73,12 @@ class Sites:
         now = time.monotonic()
         if now - self._seen.get(site, -_SEEN_S) >= _SEEN_S:
             self._seen[site] = now
-            with self._engine.begin() as connection:
+            with transaction(self._engine) as connection:
                 connection.execute(update(sites).where(sites.c.site == site).values(last_seen=time.time()))
 
     def revoke(self, site: str) -> None:
         """Ends all certificates of a site. Raises `InvalidInput` where there is no such site."""
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             query = update(certificates).where(certificates.c.site == site).values(revoked=True)
             if connection.execute(query).rowcount == 0:
                 raise InvalidInput(f"there is no site {site[:80]!r}; 'edgefed coordinator sites' lists them")

@@ -55,7 +55,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
             return status if status != last else None
 
         while last is None or last.phase < pb.JOB_PHASE_FINISHED:
-            if (status := await self._jobs.changes.until(changed, _QUIET_S)) is not None:
+            if (status := await self._jobs.progress.until(changed, _QUIET_S)) is not None:
                 last = status
                 yield status
 
