@@ -20,13 +20,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.method import RejectedUpdate, Update, derive_seed, methods
 from protos.errors import InvalidInput
 from protos.jobs import JobSpec
-from protos.tensors import read_tensors, write_tensors
+from protos.tensors import TensorFile, write_tensors
 
 _LOG = logging.getLogger("coordinator.worker")
 
@@ -34,14 +31,14 @@ _LOG = logging.getLogger("coordinator.worker")
 def check(spec: JobSpec, declaration: Mapping[str, str], path: Path) -> None:
     """Looks into one update. Raises `RejectedUpdate` with the reason."""
     try:
-        arrays = read_tensors(path)
+        arrays = TensorFile(path)
     except InvalidInput as error:
         raise RejectedUpdate(f"cannot be read: {error}") from error
     spec.the_method.check(spec.the_settings, declaration, arrays)
 
 
 def aggregate(spec: JobSpec, number: int, previous: Path | None, updates: list[Mapping[str, Any]], out: Path) -> None:
-    """Aggregates a round's updates, one in memory at a time, in the order given, into a safetensors file."""
+    """Aggregates a round's updates in the order given, no more in memory than the method looks at, into a file."""
     method = spec.the_method
     arrays = method.aggregate(
         spec.the_settings,
@@ -54,39 +51,7 @@ def aggregate(spec: JobSpec, number: int, previous: Path | None, updates: list[M
 
 def _read(updates: list[Mapping[str, Any]]) -> Iterator[Update]:
     for update in updates:
-        arrays = TensorFile(Path(update["path"]))
-        yield Update(update["site"], update["weight"], arrays)
-        arrays.release()
-
-
-class TensorFile(Mapping[str, NDArray[np.generic]]):
-    """A safetensors file that is read when it is first looked into, and again after `release`.
-
-    Raises:
-        InvalidInput: not a safetensors file; when it is first looked into.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._arrays: Mapping[str, NDArray[np.generic]] | None = None
-
-    def release(self) -> None:
-        """Gives the memory back, as far as nobody else holds an array."""
-        self._arrays = None
-
-    def __getitem__(self, name: str) -> NDArray[np.generic]:
-        return self._read()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
-
-    def _read(self) -> Mapping[str, NDArray[np.generic]]:
-        if self._arrays is None:
-            self._arrays = read_tensors(self._path)
-        return self._arrays
+        yield Update(update["site"], update["weight"], TensorFile(Path(update["path"])))
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from protos.errors import InvalidInput, StateError
 
@@ -44,11 +45,46 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
     Raises:
         InvalidInput: not a safetensors file, or one with an absurd header.
     """
-    _check_header(path)
-    try:
-        return dict(load_file(path, backend="pread"))
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise InvalidInput(f"{path.name} is not a readable safetensors file: {error}") from error
+    return dict(TensorFile(path))
+
+
+class TensorFile(Mapping[str, NDArray[np.generic]]):
+    """The tensors of a safetensors file, each read when it is looked up and not kept.
+
+    Raises:
+        InvalidInput: not a safetensors file, or one with an absurd header.
+    """
+
+    def __init__(self, path: Path) -> None:
+        _check_header(path)
+        self._path = path
+        try:
+            # Not mapped into memory: a mapped file counts as the process's own, page by page, until it is closed.
+            file: Any = safe_open(path, framework="numpy", backend="pread")
+            self._file, self._names = file, dict.fromkeys(file.keys())
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise self._unreadable(error) from error
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        if name not in self._names:
+            raise KeyError(name)
+        try:
+            tensor: NDArray[np.generic] = self._file.get_tensor(name)
+        except (SafetensorError, ValueError) as error:
+            raise self._unreadable(error) from error
+        return tensor
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def _unreadable(self, error: Exception) -> InvalidInput:
+        return InvalidInput(f"{self._path.name} is not a readable safetensors file: {error}")
 
 
 def _check_header(path: Path) -> None:

@@ -19,7 +19,8 @@ def check(settings: Any, declaration: Declaration, arrays: Arrays) -> None:
     del settings, declaration
     if not arrays:
         raise RejectedUpdate("the update holds no tensor")
-    for name, array in sorted(arrays.items()):
+    for name in sorted(arrays):
+        array = arrays[name]
         if array.dtype not in _DTYPES:
             raise RejectedUpdate(f"the tensor {name!r} is {array.dtype}; float16 and float32 can be averaged")
         flat = array.reshape(-1)
@@ -46,12 +47,15 @@ def aggregate(
             raise RejectedUpdate(f"{update.site}: the weight {update.weight} is not more than 0")
         total += update.weight
         if not means:
-            means = {name: array.astype(np.float32) for name, array in update.arrays.items()}
-            dtypes = {name: array.dtype for name, array in update.arrays.items()}
+            for name, array in update.arrays.items():
+                means[name], dtypes[name] = array.astype(np.float32), array.dtype
             continue
-        _check_same(update, means, dtypes)
+        if odd := set(update.arrays) ^ set(means):
+            raise RejectedUpdate(f"{update.site}: the tensors {', '.join(sorted(odd)[:5])} are not in every update")
         for name, mean in means.items():
-            _move(mean.reshape(-1), update.arrays[name].reshape(-1), update.weight / total)
+            array = update.arrays[name]  # may be read from a file each time it is looked up
+            _check_same(update.site, name, array, mean, dtypes[name])
+            _move(mean.reshape(-1), array.reshape(-1), update.weight / total)
     if not means:
         raise ValueError("there is no update to average")
     return {name: mean.astype(dtypes[name], copy=False) for name, mean in means.items()}
@@ -64,12 +68,8 @@ def _move(mean: NDArray[np.float32], towards: NDArray[np.generic], share: float)
         part += np.float32(share) * (towards[i : i + _CHUNK].astype(np.float32, copy=False) - part)
 
 
-def _check_same(update: Update, means: Arrays, dtypes: dict[str, np.dtype[Any]]) -> None:
-    if odd := set(update.arrays) ^ set(means):
-        raise RejectedUpdate(f"{update.site}: the tensors {', '.join(sorted(odd)[:5])} are not in every update")
-    for name, mean in means.items():
-        array = update.arrays[name]
-        if array.shape != mean.shape or array.dtype != dtypes[name]:
-            raise RejectedUpdate(
-                f"{update.site}: the tensor {name!r} is {array.dtype} {array.shape}, others {dtypes[name]} {mean.shape}"
-            )
+def _check_same(
+    site: str, name: str, array: NDArray[np.generic], mean: NDArray[np.float32], dtype: np.dtype[Any]
+) -> None:
+    if array.shape != mean.shape or array.dtype != dtype:
+        raise RejectedUpdate(f"{site}: the tensor {name!r} is {array.dtype} {array.shape}, others {dtype} {mean.shape}")
