@@ -41,12 +41,13 @@ class FeatureCache:
             yield np.arange(start, start + len(block)), block
 
     def sample_patches(self, images: NDArray[np.int64], patches: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """At most `patches` patches (n, d) float32 drawn from the images of these indices, each at most once.
+        """At most `patches` patches (n, d) float32 of the images of these indices, each once, in random order.
 
         They are drawn at random: every k-th patch would be the same few positions of every image.
         """
         grid = _grid(self.folder)
-        drawn = np.sort(rng.permutation(len(images) * grid)[:patches])
+        total = len(images) * grid
+        drawn = np.sort(rng.choice(total, min(patches, total), replace=False))
         taken = []
         for indices, block in self.blocks():
             flat = block.reshape(len(block), grid, -1)
@@ -56,7 +57,7 @@ class FeatureCache:
                     first = row_of[index] * grid
                     low, high = np.searchsorted(drawn, (first, first + grid))
                     taken.append(flat[position, drawn[low:high] - first].astype(np.float32))
-        return np.concatenate(taken)
+        return rng.permutation(np.concatenate(taken))
 
 
 def cached_features(

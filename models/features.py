@@ -44,7 +44,7 @@ class PatchFeatures(nn.Module):
         self._wanted = tuple(stages)
         self.register_buffer("mean", torch.tensor(entry.mean).reshape(3, 1, 1))
         self.register_buffer("std", torch.tensor(entry.std).reshape(3, 1, 1))
-        self.width = sum(entry.widths[stage] for stage in stages)
+        self.widths = stage_widths(backbone, stages)
         # With the channels last convolutions take about two thirds of the time.
         nn.Module.to(self, memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from its stubs
         self.eval()
@@ -63,6 +63,11 @@ class PatchFeatures(nn.Module):
                 found.append(functional.normalize(pooled, dim=1))
         patches: Tensor = torch.cat(found, dim=1).permute(0, 2, 3, 1) / len(found) ** 0.5
         return patches
+
+
+def stage_widths(backbone: str, stages: Sequence[str]) -> tuple[int, ...]:
+    """Features that each stage gives; d is their sum."""
+    return tuple(BACKBONES[backbone].widths[stage] for stage in stages)
 
 
 def extract(features: PatchFeatures, images: Sequence[NDArray[np.uint8]], size: int) -> NDArray[np.float16]:

@@ -32,9 +32,8 @@ class Detector:
         chosen = settings.features
         self._features = PatchFeatures(chosen.backbone, chosen.stages, weights)
         self._size = chosen.image_size
-        if bank["rows"].shape[-1] != self._features.width:
-            width = bank["rows"].shape[-1]
-            raise ValueError(f"the memory has {width} features where {chosen.backbone} gives {self._features.width}")
+        if (width := bank["rows"].shape[-1]) != sum(self._features.widths):
+            raise ValueError(f"the memory has {width} features where {chosen.backbone} gives {self._features.widths}")
         self._scorer = Scorer(settings.score, bank, local)
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> Scores:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,21 +14,26 @@ from models.method import Arrays
 
 
 class MemoryGenerator(nn.Module):
-    """g(x) = (x + W x + b) / |x + W x + b| with W and b zero at the start: the identity on features of length 1.
+    """g(x) = normalise(x + W x + b), W and b zero at the start: there it is the identity on patch features.
+
+    Normalising is that of `PatchFeatures`: each stage's part to the same length, the whole to length 1.
 
     Args:
-        width: d, of a patch.
+        widths: features of each stage, in order; d is their sum.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        self.residual = nn.Linear(width, width)
+        self.widths = tuple(widths)
+        self.residual = nn.Linear(sum(widths), sum(widths))
         nn.init.zeros_(self.residual.weight)
         nn.init.zeros_(self.residual.bias)
 
     def forward(self, patches: Tensor) -> Tensor:
         """(n, d) float32 to the same, of length 1."""
-        return functional.normalize(patches + self.residual(patches), dim=1)
+        parts = (patches + self.residual(patches)).split(self.widths, dim=1)
+        moved: Tensor = torch.cat([functional.normalize(part, dim=1) for part in parts], dim=1) / len(parts) ** 0.5
+        return moved
 
 
 def apply(generator: MemoryGenerator | None, patches: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,14 +49,15 @@ def generator_to_arrays(generator: MemoryGenerator | None) -> dict[str, NDArray[
     """What a site keeps of its generator; nothing where there is none."""
     if generator is None:
         return {}
-    return {f"generator.{name}": tensor.numpy() for name, tensor in generator.residual.state_dict().items()}
+    tensors = {f"generator.{name}": tensor.numpy() for name, tensor in generator.residual.state_dict().items()}
+    return {**tensors, "generator.widths": np.array(generator.widths, np.int64)}
 
 
-def generator_from_arrays(arrays: Arrays, width: int) -> MemoryGenerator | None:
+def generator_from_arrays(arrays: Arrays) -> MemoryGenerator | None:
     """The generator in a site's arrays, or None where they hold none."""
     if "generator.weight" not in arrays:
         return None
-    generator = MemoryGenerator(width)
+    generator = MemoryGenerator([int(width) for width in arrays["generator.widths"]])
     tensors = {name: torch.from_numpy(np.array(arrays[f"generator.{name}"])) for name in ("weight", "bias")}
     generator.residual.load_state_dict(tensors)
     return generator.eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.backbones.registry import BACKBONES, weights_file
+from models.backbones.registry import weights_file
 from models.feature_cache import FeatureCache, cached_features
-from models.features import PatchFeatures, extract
+from models.features import PatchFeatures, extract, stage_widths
 from models.feddymem.bank import first_bank, patches_for, remake_bank
 from models.feddymem.generator import MemoryGenerator, generator_from_arrays, generator_to_arrays
 from models.feddymem.holdout import split
@@ -41,7 +41,7 @@ def declare(settings: Settings, data: SiteData) -> Declaration:
         "backbone_sha256": _sha256(path),
         "stages": " ".join(chosen.stages),
         "image_size": str(chosen.image_size),
-        "width": str(features.width),
+        "width": str(sum(features.widths)),
     }
 
 
@@ -93,15 +93,15 @@ def _features(settings: Settings, data: SiteData, report: Report) -> FeatureCach
     chosen = settings.features
     path = weights_file(chosen.backbone, data.weights)
     key = f"{data.fingerprint}/{_sha256(path)}/{chosen}"
-    width = sum(BACKBONES[chosen.backbone].widths[stage] for stage in chosen.stages)
 
     @lru_cache
     def network() -> PatchFeatures:  # made for the first image that is not in the cache, if there is one
         return PatchFeatures(chosen.backbone, chosen.stages, path)
 
-    return cached_features(
-        data.samples, lambda images: extract(network(), images, chosen.image_size), width, data.scratch, key, report
-    )
+    def features(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float16]:
+        return extract(network(), images, chosen.image_size)
+
+    return cached_features(data.samples, features, sum(_widths(settings)), data.scratch, key, report)
 
 
 def _kept_bank(state: Arrays) -> MemoryBank | None:
@@ -121,7 +121,7 @@ def _generator(
     chosen = settings.generator
     if not chosen.enabled:
         return None, 0.0
-    generator = generator_from_arrays(state, patches.shape[1]) or MemoryGenerator(patches.shape[1]).eval()
+    generator = generator_from_arrays(state) or MemoryGenerator(_widths(settings)).eval()
     if previous is None or not chosen.metric_loss:
         return generator, 0.0
     return train_generator(generator, patches, from_arrays(previous).rows, chosen, seed, report)
@@ -132,6 +132,10 @@ def _training_patches(cache: FeatureCache, training: NDArray[np.int64]) -> Itera
         chosen = block[np.isin(indices, training)]
         if len(chosen):
             yield chosen.reshape(-1, block.shape[-1]).astype(np.float32)
+
+
+def _widths(settings: Settings) -> tuple[int, ...]:
+    return stage_widths(settings.features.backbone, settings.features.stages)
 
 
 def _sha256(path: Path) -> str:

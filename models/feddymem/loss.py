@@ -1,11 +1,12 @@
-"""The metric loss: patches are drawn to the rows they belong to and kept from the next ones."""
+"""The metric loss: a site's patches are drawn to the rows they belong to, and the rows stay where they are."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from models.feddymem.settings import Generator
+_MOST_MOVED = 0.08  # of a length of 1, on average over the rows
+_LEAST_SPREAD = 0.85  # of the patches' spread before
 
 
 def squared_distances(patches: Tensor, rows: Tensor) -> Tensor:
@@ -15,7 +16,7 @@ def squared_distances(patches: Tensor, rows: Tensor) -> Tensor:
 
 
 def fixed_radius(patches: Tensor, rows: Tensor) -> float:
-    """r^2: the median squared distance from a patch to its nearest row, before training.
+    """r^2: the median squared distance from a patch, as the backbone gives it, to its nearest row.
 
     Half of the patches are inside at the start, so the loss has slack. A learnable radius that starts near 0 has
     none and shrinks everything.
@@ -23,25 +24,29 @@ def fixed_radius(patches: Tensor, rows: Tensor) -> float:
     return max(float(squared_distances(patches, rows).min(dim=1).values.median()), 1e-6)
 
 
-def metric_loss(patches: Tensor, rows: Tensor, radius: float, settings: Generator) -> Tensor:
-    """Mean over patches (n, d) of attraction to the K nearest rows (m, d) and repulsion from the J next.
+def metric_loss(
+    patches: Tensor, rows: Tensor, moved_rows: Tensor, radius: float, *, attract: int, anchor: float
+) -> Tensor:
+    """(attraction + anchor * anchoring) / r^2.
 
-    attraction = mean over the K nearest of max(0, D - r^2), repulsion = mean over the next J of
-    max(0, (1 - margin) r^2 - D), with D squared distances; their sum is divided by r^2. The margin is a fraction of
-    r^2: an absolute one is larger than r^2 itself on features of length 1, and the repulsion would be dead.
+    Attraction is the mean of max(0, D - r^2) over the squared distances D of generated patches (n, d) to their
+    `attract` nearest rows (m, d). Anchoring, the mean squared way from rows to `moved_rows` (m, d), which are the
+    rows through the generator, takes the place of a repulsion: squeezing everything together is not free, and
+    products of other sites, which this site has no patches of, keep their distances.
     """
-    wanted = min(settings.attract + settings.repel, len(rows))
-    nearest = squared_distances(patches, rows).topk(wanted, largest=False).values
-    near, next_ones = nearest[:, : settings.attract], nearest[:, settings.attract :]
-    loss = (near - radius).relu().mean()
-    if next_ones.shape[1]:
-        loss = loss + ((1 - settings.margin) * radius - next_ones).relu().mean()
-    return loss / radius
+    nearest = squared_distances(patches, rows).topk(min(attract, len(rows)), largest=False).values
+    anchoring = (moved_rows - rows).square().sum(1).mean()
+    return ((nearest - radius).relu().mean() + anchor * anchoring) / radius
 
 
-def collapsed(before: Tensor, after: Tensor) -> bool:
-    """Whether the generator squeezed patches (n, d) together: the mean channel deviation lost more than 5 percent.
+def went_astray(before: Tensor, after: Tensor, rows: Tensor, moved_rows: Tensor) -> bool:
+    """Whether a trained generator must not be used.
 
-    A constant has no distance to anything and would be the loss' best answer.
+    It must move the common rows (m, d) little, or this site would judge all other products wrongly, and it must not
+    squeeze the patches (n, d) of its own product together, which is the loss' cheapest answer.
     """
-    return not bool(torch.isfinite(after).all()) or float(after.std(0).mean()) < 0.95 * float(before.std(0).mean())
+    if not bool(torch.isfinite(after).all()):
+        return True
+    moved = float((moved_rows - rows).norm(dim=1).mean())
+    spread = float(after.std(0).mean()) / max(float(before.std(0).mean()), 1e-6)
+    return moved > _MOST_MOVED or spread < _LEAST_SPREAD

@@ -41,7 +41,7 @@ class Scorer:
     def __init__(self, score: Score, bank: Arrays, local: Arrays) -> None:
         rows = from_arrays(bank).rows
         self._score = score
-        self._generator = generator_from_arrays(local, rows.shape[1])
+        self._generator = generator_from_arrays(local)
         self._rows = rows
         self._scales = cell_scales(rows) if score.cell_scale else np.ones(len(rows), np.float32)
 

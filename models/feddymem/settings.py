@@ -45,12 +45,11 @@ class Generator:
 
     Attributes:
         enabled: part 1; off, features are used as the backbone gives them.
-        metric_loss: part 2, attraction and repulsion; off, the generator stays the identity it starts as.
+        metric_loss: part 2, attraction and anchoring; off, the generator stays the identity it starts as.
         epochs: passes over the sampled patches in a round.
         learning_rate: of AdamW; 1e-3 is known to do harm.
         attract: how many nearest rows pull a patch.
-        repel: how many of the next rows push it away.
-        margin: of the push, as a fraction of the squared radius.
+        anchor: weight of leaving the global memory's rows where they are.
     """
 
     __pydantic_config__ = _STRICT
@@ -60,8 +59,7 @@ class Generator:
     epochs: Annotated[int, Ge(1), Le(100)] = 1
     learning_rate: Annotated[float, Gt(0), Le(0.1)] = 1e-4
     attract: Annotated[int, Ge(1), Le(32)] = 3
-    repel: Annotated[int, Ge(0), Le(32)] = 3
-    margin: Annotated[float, Ge(0), Lt(1)] = 0.1
+    anchor: Annotated[float, Ge(0), Le(1_000)] = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +104,7 @@ class Score:
 
     Attributes:
         rule: an image's score is the highest of its patches, or the mean of the highest 1 or 3 percent.
-        cell_scale: distances to a row count relative to the width of its cell.
+        cell_scale: distances to a row count relative to the width of its cell; instead of the generator, not with it.
         self_normalise: an image's score counts relative to the mean of its patches.
         false_reject_rate: share of normal images that may be rejected; sets the threshold.
         holdout: share of a site's normal images that are kept from training, for the threshold.
@@ -115,7 +113,7 @@ class Score:
     __pydantic_config__ = _STRICT
 
     rule: Rule = "top1%"
-    cell_scale: bool = True
+    cell_scale: bool = False
     self_normalise: bool = True
     false_reject_rate: Annotated[float, Gt(0), Lt(1)] = 0.01
     holdout: Annotated[float, Gt(0), Lt(1)] = 0.2

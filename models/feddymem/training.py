@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from models.feddymem.generator import MemoryGenerator
-from models.feddymem.loss import collapsed, fixed_radius, metric_loss
+from models.feddymem.loss import fixed_radius, metric_loss, went_astray
 from models.feddymem.settings import Generator
 from models.method import Report
 
 _BATCH = 1024  # patches
+_PROBED = 4096  # patches that the radius and the final check look at; they come in random order
 
 
 def train_generator(
@@ -24,34 +25,43 @@ def train_generator(
     seed: int,
     report: Report,
 ) -> tuple[MemoryGenerator, float]:
-    """The generator after this round's epochs, and its last mean loss; the one given where training collapsed.
+    """The generator after this round's epochs and its mean loss in the last; the one given where it went astray.
 
     Args:
         generator: to start from; it is not changed.
-        patches: (n, d) of the site's training images.
-        rows: (m, d) of the bank, which is a fixed target: gradients flow to the generator only.
+        patches: (n, d) of the site's training images, in random order.
+        rows: (m, d) of the global memory, a fixed target: gradients flow to the generator only.
         settings: of the generator.
         seed: of the order of the patches.
         report: told after each step.
     """
     source, target = torch.from_numpy(patches), torch.from_numpy(rows)
-    radius = fixed_radius(source[:4096], target)
+    radius = fixed_radius(source[:_PROBED], target)
     trained = copy.deepcopy(generator).train()
-    optimiser = torch.optim.AdamW(trained.parameters(), settings.learning_rate)
+    # Weight decay would draw the residual to zero, which the anchor already does where it matters.
+    optimiser = torch.optim.AdamW(trained.parameters(), settings.learning_rate, weight_decay=0.0)
     random = torch.Generator().manual_seed(seed)
-    steps, step, mean = settings.epochs * -(-len(source) // _BATCH), 0, 0.0
+    steps, step, losses = settings.epochs * -(-len(source) // _BATCH), 0, [0.0]
     for _ in range(settings.epochs):
         losses = []
         for batch in torch.split(torch.randperm(len(source), generator=random), _BATCH):
-            loss = metric_loss(trained(source[batch]), target, radius, settings)
+            loss = metric_loss(
+                trained(source[batch]),
+                target,
+                trained(target),
+                radius,
+                attract=settings.attract,
+                anchor=settings.anchor,
+            )
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
             losses.append(loss.item())
             step += 1
             report("training", step, steps)
-        mean = float(np.mean(losses))
+    trained.eval()
     with torch.inference_mode():
-        if collapsed(source[:4096], trained(source[:4096])):
-            return generator, mean
-    return trained.eval(), mean
+        before, identity = source[:_PROBED], MemoryGenerator(generator.widths)
+        # Rows are shorter than 1 and the generator makes them that long; only what it does beyond counts.
+        astray = went_astray(before, trained(before), identity(target), trained(target))
+    return (generator if astray else trained), float(np.mean(losses))
