@@ -147,7 +147,7 @@ def _gather(state: JobState, now: float, *, gather_over: bool) -> ev.Event | Non
         return ev.RoundOpened(at=now, round=1, sites=tuple(joined))
     refused = {site: state.members[site].reason for site in state.sites("refused")}
     silent = dict.fromkeys(invited, f"did not join within {state.spec.rounds.gather_s:g} s") if gather_over else {}
-    why = f"{_of(len(joined), len(state.members))} joined and {state.needed} are needed"
+    why = f"{_of(len(joined), len(state.members))} joined, {state.needed} needed"
     return ev.JobEnded(at=now, outcome="failed", reason=f"{why}; {_named({**refused, **silent})}")
 
 
@@ -178,9 +178,9 @@ def _close(state: JobState, current: Round, now: float) -> ev.Event:
     if not missing:
         reason = f"all {len(current.committed)} sites delivered"
     elif current.global_digest:
-        reason = f"{count} delivered and {state.needed} were needed; {_named(missing)}"
+        reason = f"{count} delivered, {state.needed} needed; {_named(missing)}"
     else:
-        reason = f"only {count} delivered and {state.needed} are needed; {_named(missing)}"
+        reason = f"only {count} delivered, {state.needed} needed; {_named(missing)}"
     return ev.RoundClosed(at=now, round=current.number, reason=reason, missing=missing)
 
 

@@ -49,6 +49,7 @@ def aggregate(
         if not means:
             for name, array in update.arrays.items():
                 means[name], dtypes[name] = array.astype(np.float32), array.dtype
+                del array  # or it would live on while the next one is read
             continue
         if odd := set(update.arrays) ^ set(means):
             raise RejectedUpdate(f"{update.site}: the tensors {', '.join(sorted(odd)[:5])} are not in every update")
@@ -56,6 +57,7 @@ def aggregate(
             array = update.arrays[name]  # may be read from a file each time it is looked up
             _check_same(update.site, name, array, mean, dtypes[name])
             _move(mean.reshape(-1), array.reshape(-1), update.weight / total)
+            del array
     if not means:
         raise ValueError("there is no update to average")
     return {name: mean.astype(dtypes[name], copy=False) for name, mean in means.items()}

@@ -179,7 +179,7 @@ async def test_job_fails_when_nobody_joins_in_time(plant, operator) -> None:
     await plant("nobody-a")
     await operator.submit("nobody", rounds={"sites": ["nobody-a"], "gather_s": 0.3})
     status = await operator.watch("nobody")
-    assert status.reason == "0 of 1 site joined and 1 are needed; nobody-a: did not join within 0.3 s"
+    assert status.reason == "0 of 1 site joined, 1 needed; nobody-a: did not join within 0.3 s"
 
 
 async def test_watching_shows_progress(plant, operator) -> None:

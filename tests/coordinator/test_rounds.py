@@ -93,7 +93,7 @@ def test_round_opens_with_the_quorum_when_the_time_to_join_is_over() -> None:
 def test_job_fails_naming_who_did_not_join_when_too_few_did() -> None:
     play = Play().join("a").record(ev.SiteRefused(at=0.0, site="b", reason="no images"), gather_over=True)
     assert play.state.outcome == "failed"
-    assert play.state.reason == ("1 of 3 sites joined and 3 are needed; b: no images; c: did not join within 60 s")
+    assert play.state.reason == ("1 of 3 sites joined, 3 needed; b: no images; c: did not join within 60 s")
 
 
 def test_job_fails_at_once_when_refusals_leave_too_few() -> None:
@@ -117,7 +117,7 @@ def test_round_closes_naming_the_missing_when_a_site_was_silent() -> None:
     play = in_round(quorum=2).commit("a", "b").record(silent=["c"]).publish()
     closed = play.state.rounds[0]
     assert closed.missing == {"c": "made no progress for 300 s"}
-    assert closed.reason == "2 of 3 sites delivered and 2 were needed; c: made no progress for 300 s"
+    assert closed.reason == "2 of 3 sites delivered, 2 needed; c: made no progress for 300 s"
     assert play.state.round.number == 2
 
 
