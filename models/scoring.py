@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 Rule = Literal["max", "top1%", "top3%"]
 
@@ -62,5 +61,8 @@ def image_scores(maps: NDArray[np.float32], rule: Rule, *, self_normalise: bool)
 
 def smooth_maps(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     """The maps (b, gh, gw) with the noise between neighbouring patches evened out, for showing and pixel scores."""
+    # Imported where it is used: a coordinator reads the settings of this module's rules and smooths nothing.
+    from scipy.ndimage import gaussian_filter
+
     smoothed: NDArray[np.float32] = gaussian_filter(maps, sigma=(0, _SMOOTHING, _SMOOTHING))
     return smoothed
