@@ -1,9 +1,13 @@
-"""The threshold of an installed model, from held-out normal images; kept beside the model, never in it."""
+"""The threshold of an installed model: derived from the scores of held-out normal images and a false-reject rate.
+
+The model holds the scores. The rate is the job's, until somebody at the site keeps another one in `calibration.json`
+beside the model; the threshold is always derived, so that it cannot contradict either of them.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,52 +18,61 @@ from models.threshold import Threshold, lowest_rate, threshold
 from protos.errors import InvalidInput, StateError
 
 FILE = "calibration.json"
+_KEY = "false_reject_rate"
 
 
-def calibrate(model: Path, scores: NDArray[np.floating], rate: float) -> Threshold | None:
-    """The threshold for a false-reject rate, stored in `calibration.json` so that it can be read and replaced.
+@dataclass(frozen=True)
+class Calibration:
+    """What a model's scores mean at this site.
 
-    Args:
-        model: the installed model's folder.
-        scores: (n,) of the site's held-out normal images.
-        rate: share of normal images that may be rejected, in (0, 1).
-
-    Returns:
-        None where there is no held-out image: nothing can be promised then.
+    Attributes:
+        asked_rate: the false-reject rate that was asked for; `threshold.rate` is the one that holds.
+        threshold: an image above it is a defect.
+        calm: the median score of the held-out normal images.
     """
+
+    asked_rate: float
+    threshold: Threshold
+    calm: float
+
+    def __str__(self) -> str:
+        images = f"{self.threshold.normals} held-out normal image{'s' * (self.threshold.normals != 1)}"
+        if self.threshold.rate > self.asked_rate:
+            lowest = 100 * lowest_rate(self.threshold.normals)
+            return f"{images} can promise a false-reject rate of {lowest:.1f} %, not {100 * self.asked_rate:g} %"
+        return f"{images} promise a false-reject rate of {100 * self.threshold.rate:g} %"
+
+
+def calibrate(scores: NDArray[np.floating], rate: float) -> Calibration | None:
+    """The calibration for scores (n,) of held-out normals; None where there are none, as nothing can be promised."""
     if not scores.size:
         return None
-    cut = threshold(scores, rate)
-    write_durably(model / FILE, json.dumps({"asked_rate": rate, **asdict(cut)}, indent=1).encode())
-    return cut
+    return Calibration(rate, threshold(scores, rate), float(np.median(scores)))
 
 
-def stored_threshold(model: Path) -> Threshold | None:
-    """The threshold in `calibration.json`, or None where there is no such file.
+def kept_rate(model: Path) -> float | None:
+    """The false-reject rate that the site keeps for a model's folder; None where it keeps none of its own.
 
     Raises:
         StateError: the file cannot be understood.
     """
     path = model / FILE
-    if not path.exists():
-        return None
     try:
-        known = json.loads(path.read_text())
-        return Threshold(float(known["value"]), float(known["rate"]), int(known["normals"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StateError(f"{path} cannot be read; remove it to have it made again") from error
+        return check_rate(float(json.loads(path.read_text())[_KEY]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, InvalidInput) as error:
+        raise StateError(f"{path} holds no false-reject rate ({error}); remove it to take the job's") from error
 
 
-def describe(cut: Threshold | None, asked: float) -> str:
-    """What the threshold promises, in words."""
-    if cut is None:
-        return "no normal image was held out, so there is no threshold and no verdict"
-    if cut.rate > asked:
-        lowest = f"{100 * lowest_rate(cut.normals):.1f} %"
-        return (
-            f"{cut.normals} held-out normal images can promise a false-reject rate of {lowest}, not {100 * asked:g} %"
-        )
-    return f"{cut.normals} held-out normal images promise a false-reject rate of {100 * cut.rate:g} %"
+def keep_rate(model: Path, rate: float) -> None:
+    """Keeps a false-reject rate for a model's folder, until the model is replaced by a new one of its job.
+
+    Raises:
+        InvalidInput: it is not in (0, 1).
+        StateError: the folder cannot be written.
+    """
+    write_durably(model / FILE, json.dumps({_KEY: check_rate(rate)}).encode())
 
 
 def check_rate(rate: float) -> float:

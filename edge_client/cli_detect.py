@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,19 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:  # imported in the commands: `edgefed --help` must not wait for torch
-    from edge_client.evaluate import Quality
-    from edge_client.heatmap import Scale
+    from edge_client.calibration import Calibration
+    from edge_client.heatmap_folder import HeatmapFolder
     from edge_client.inference import InstalledModel, Judgement
-    from models.threshold import Threshold
 
 StateDir = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="State folder; $XDG_STATE_HOME/edgefed/client.")
 ]
 Job = Annotated[str | None, typer.Option(help="Whose model; the current one where left out.")]
 Rate = Annotated[
-    float | None, typer.Option("--false-reject-rate", help="Set the threshold anew at this rate, as 0.01; it is kept.")
+    float | None,
+    typer.Option("--false-reject-rate", help="Share of normal images that may be rejected, as 0.01; it is kept."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+NO_THRESHOLD = "no normal image was held out, so there is no threshold and no verdict"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,35 +40,38 @@ def evaluate(
     ] = None,
     job: Job = None,
     false_reject_rate: Rate = None,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure the installed model on labelled images: AUROC, false rejects and misses, per product and defect."""
-    from edge_client.calibration import describe
     from edge_client.datasets import labelled_images
-    from edge_client.evaluate import by_defect, by_product, judge_all, quality
 
-    model, cut = _model(state, job, false_reject_rate)
     images = labelled_images(data or _own_images(state))
+    model, calibration = _model(state, job, false_reject_rate)
+    from edge_client.evaluate import by_defect, by_product, judge_all, quality
+    from edge_client.quality_table import print_quality
+
     with _progress("judging", len(images)) as advance:
         judged = judge_all(model, images, advance)
-    value = None if cut is None else cut.value
-    whole = quality(judged, value)
-    document: dict[str, Any] = {
+    cut = calibration.threshold.value if calibration else None
+    whole, products, defects = quality(judged, cut), by_product(judged, cut), by_defect(judged, cut)
+    note = str(calibration) if calibration else NO_THRESHOLD
+    if not as_json:
+        print_quality(f"model of {model.job}", {"all": whole, **products, **defects})
+        typer.echo(note)
+        return
+    document = {
         "job": model.job,
         **asdict(whole),
-        "threshold": None if cut is None else asdict(cut),
-        "threshold_note": describe(cut, false_reject_rate or model.job_rate),
-        "products": {name: asdict(found) for name, found in by_product(judged, value).items()},
-        "defects": {name: asdict(found) for name, found in by_defect(judged, value).items()},
+        "threshold": asdict(calibration.threshold) if calibration else None,
+        "threshold_note": note,
+        "products": {name: asdict(found) for name, found in products.items()},
+        "defects": {name: asdict(found) for name, found in defects.items()},
         "scores": [
             {"path": str(one.image.path), "product": one.image.product, "defect": one.image.defect, "score": one.score}
             for one in judged
         ],
     }
-    if as_json:
-        print(json.dumps(document))
-    else:
-        _print_quality(document, whole)
+    typer.echo(json.dumps(document))
 
 
 def infer(
@@ -75,47 +80,50 @@ def infer(
     heatmaps: Annotated[Path | None, typer.Option(metavar="DIR", help="Write an overlay PNG per image here.")] = None,
     job: Job = None,
     false_reject_rate: Rate = None,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The lines are JSON with or without it.")] = False,
 ) -> None:
-    """Judge images: one JSON line per image with raw score, threshold, verdict and milliseconds.
+    """Judge images: one JSON line per image with score, threshold, verdict and milliseconds.
 
     An image that cannot be read gets a line with its error; the others are judged, and the exit code is 2.
     """
-    from edge_client.calibration import describe
-    from edge_client.evaluate import heatmap_path
+    from edge_client.heatmap_folder import HeatmapFolder
     from protos.errors import InvalidInput
 
     paths = _sources(source)
-    model, cut = _model(state, job, false_reject_rate)
-    if cut is None:
-        typer.echo(f"edgefed: {describe(cut, model.job_rate)}", err=True)
-    scale, taken, unreadable = _scale(model, cut), set[Path](), 0
-    if heatmaps is not None:
-        heatmaps.mkdir(parents=True, exist_ok=True)
+    pictures = None if heatmaps is None else HeatmapFolder(heatmaps, source)
+    model, calibration = _model(state, job, false_reject_rate)
+    if calibration is None:
+        typer.echo(f"edgefed: {NO_THRESHOLD}", err=True)
+    unreadable = 0
     for path in paths:
         try:
             judgement = model.judge(path)
         except InvalidInput as error:
             unreadable += 1
-            print(json.dumps({"path": str(path), "error": str(error)}), flush=True)
+            typer.echo(json.dumps({"path": str(path), "error": str(error)}))
             continue
-        line = _line(path, judgement, cut)
-        if heatmaps is not None:
-            line["heatmap"] = str(_draw(heatmap_path(heatmaps, path, taken), judgement, scale))
-        print(json.dumps(line), flush=True)
+        line = _line(path, judgement, calibration)
+        if pictures and calibration:
+            line["heatmap"] = str(_draw(pictures, path, judgement, calibration))
+        typer.echo(json.dumps(line))
     if unreadable:
         typer.echo(f"edgefed: {unreadable} of {len(paths)} images cannot be read", err=True)
         raise typer.Exit(InvalidInput.exit_code)
 
 
-def _model(state: Path | None, job: str | None, rate: float | None) -> tuple[InstalledModel, Threshold | None]:
-    from edge_client.calibration import check_rate
-    from edge_client.inference import load_model
+def _model(state: Path | None, job: str | None, rate: float | None) -> tuple[InstalledModel, Calibration | None]:
+    from edge_client.calibration import check_rate, keep_rate
+    from edge_client.threads import bound_threads
 
     if rate is not None:
-        check_rate(rate)
+        check_rate(rate)  # before torch is loaded, which takes seconds
+    bound_threads()
+    from edge_client.inference import load_model
+
     model = load_model(_root(state), job)
-    return model, model.threshold(rate)
+    if rate is not None:
+        keep_rate(model.folder, rate)
+    return model, model.calibration()
 
 
 def _root(state: Path | None) -> Path:
@@ -142,74 +150,35 @@ def _sources(source: Path) -> tuple[Path, ...]:
         return (source,)
     found = find_images(source, within=source)
     if not found.images:
-        raise InvalidInput(f"no images in {source} ({found}); PNG, JPEG, BMP, TIFF and WebP are read")
+        raise InvalidInput(f"no images in {source}: {found}; PNG, JPEG, BMP, TIFF and WebP are read")
     return found.images
 
 
-def _line(path: Path, judgement: Judgement, cut: Threshold | None) -> dict[str, Any]:
-    verdict = None if cut is None else ("defect" if judgement.score > cut.value else "normal")
+def _line(path: Path, judgement: Judgement, calibration: Calibration | None) -> dict[str, Any]:
+    cut = calibration.threshold.value if calibration else None
     return {
         "path": str(path),
         "score": judgement.score,
-        "threshold": None if cut is None else cut.value,
-        "verdict": verdict,
+        "threshold": cut,
+        "verdict": None if cut is None else "defect" if judgement.score > cut else "normal",
         "milliseconds": round(judgement.read_ms + judgement.score_ms, 2),
         "read_ms": round(judgement.read_ms, 2),
         "score_ms": round(judgement.score_ms, 2),
     }
 
 
-def _scale(model: InstalledModel, cut: Threshold | None) -> Scale | None:
-    import numpy as np
-
-    from edge_client.heatmap import Scale
-
-    return None if cut is None else Scale(min(float(np.median(model.calibration)), cut.value), cut.value)
-
-
-def _draw(path: Path, judgement: Judgement, scale: Scale | None) -> Path:
+def _draw(pictures: HeatmapFolder, path: Path, judgement: Judgement, calibration: Calibration) -> Path:
     from edge_client.heatmap import Scale, draw_heatmap
 
-    # Without a threshold the picture's own scores have to do: its highest patch is as hot as it gets.
-    known = scale or Scale(float(judgement.map.min()), float(judgement.map.max()))
-    draw_heatmap(judgement.image, judgement.map, judgement.score, known).save(path)
-    return path
+    scale = Scale(calibration.calm, calibration.threshold.value)
+    return pictures.save(draw_heatmap(judgement.image, judgement.score_map, judgement.score, scale), path)
 
 
-def _progress(what: str, total: int) -> Any:
-    from contextlib import contextmanager
-
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    @contextmanager
-    def shown() -> Any:
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(what, total=total)
-            yield lambda step: progress.update(task, completed=step)
-
-    return shown()
-
-
-def _print_quality(document: dict[str, Any], whole: Quality) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"model of {document['job']}")
-    for column in ("", "images", "image AUROC", "pixel AUROC", "false rejects", "misses"):
-        table.add_column(column, justify="left" if not column else "right")
-    rows = {"all": asdict(whole), **document["products"], **document["defects"]}
-    for name, found in rows.items():
-        cells = (_decimal(found["image_auroc"]), _decimal(found["pixel_auroc"]))
-        shares = (_percent(found["false_reject_rate"]), _percent(found["miss_rate"]))
-        table.add_row(name, str(found["images"]), *cells, *shares)
-    Console().print(table)
-    print(document["threshold_note"])
-
-
-def _decimal(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda step: progress.update(task, completed=step)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +28,8 @@ class Judged:
 
     Attributes:
         image: what it is.
-        score: raw.
-        map: raw map at mask resolution, or None where there is no pixel truth for this image.
+        score: of the model.
+        map: scores at the resolution of `mask`, or None where there is no pixel truth for this image.
         mask: True where the defect is, as large as `map`.
     """
 
@@ -127,13 +126,3 @@ def _pixel_truth(
         return field, np.zeros((height, width), np.bool_)
     mask = Image.fromarray(read_image(image.mask).max(axis=2)).resize((width, height), Image.Resampling.BOX)
     return field, np.asarray(mask) > 0
-
-
-def heatmap_path(folder: Path, image: Path, taken: set[Path]) -> Path:
-    """Where the heat map of an image goes: its own name, or with a number where that is taken already."""
-    path, number = folder / f"{image.stem}.png", 1
-    while path in taken:
-        number += 1
-        path = folder / f"{image.stem}-{number}.png"
-    taken.add(path)
-    return path

@@ -19,11 +19,12 @@ _BANNER_PX, _FRAME_PX, _TEXT_PX = 44, 6, 22
 _GREEN, _RED = (24, 121, 78), (190, 30, 45)
 _STRONGEST = 0.72  # of the colour over the picture, so that the part stays visible below it
 
-# The colour map "inferno" at equal steps; perceptually even, and readable without colour vision.
+# The colour map "inferno" at equal steps, perceptually even and readable without colour vision; its darkest and its
+# palest end are left out, because they vanish on a black or a white part.
 _INFERNO = np.array(
-    [[31, 12, 72], [85, 15, 109], [136, 34, 106], [186, 54, 85], [227, 89, 51], [249, 140, 10], [249, 201, 50],
-     [252, 255, 164]], np.float32
-)  # fmt: skip
+    [[31, 12, 72], [85, 15, 109], [136, 34, 106], [186, 54, 85], [227, 89, 51], [249, 140, 10], [249, 201, 50]],
+    np.float32,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Scale:
         """Scores as heat in [0, 1]: 0 up to `calm`, one half at `threshold`, 1 as far above it again and beyond."""
         # Where all held-out normals scored alike, the distance between them says nothing.
         span = max(self.threshold - self.calm, 0.05 * self.threshold, 1e-6)
-        return np.clip((scores - (self.threshold - span)) / (2 * span), 0, 1).astype(np.float32)
+        heat: NDArray[np.float32] = np.clip((scores - (self.threshold - span)) / (2 * span), 0, 1).astype(np.float32)
+        return heat
 
 
 def draw_heatmap(image: NDArray[np.uint8], scores: NDArray[np.float32], score: float, scale: Scale) -> Image.Image:
@@ -50,7 +52,7 @@ def draw_heatmap(image: NDArray[np.uint8], scores: NDArray[np.float32], score: f
 
     Args:
         image: uint8 RGB (H, W, 3).
-        scores: float32 (h, w), one per patch, over the whole image.
+        scores: float32 (h, w), one per patch, over the whole image, in the unit of `score`.
         score: of the image.
         scale: of the model.
     """
@@ -91,6 +93,6 @@ def _framed(picture: Image.Image, score: float, threshold: float) -> Image.Image
     draw = ImageDraw.Draw(canvas)
     middle, font = _BANNER_PX // 2, ImageFont.load_default(_TEXT_PX)
     draw.text((2 * _FRAME_PX, middle), "DEFECT" if defect else "NORMAL", "white", font, anchor="lm")
-    sign = ">" if defect else "≤"
-    draw.text((canvas.width - 2 * _FRAME_PX, middle), f"{score:.4g} {sign} {threshold:.4g}", "white", font, anchor="rm")
+    figures = f"score {score:#.3g}, limit {threshold:#.3g}"
+    draw.text((canvas.width - 2 * _FRAME_PX, middle), figures, "white", font, anchor="rm")
     return canvas

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.calibration import calibrate, stored_threshold
+from edge_client.calibration import Calibration, calibrate, kept_rate
 from edge_client.config import load_site_config
 from edge_client.images import read_image
 from edge_client.site_data import checked_weights
-from edge_client.state import SiteState, open_state
+from edge_client.state import SiteState, check_job_name, open_state
 from models.backbones.registry import weights_file
 from models.feddymem.detector import Detector
+from models.feddymem.settings import Settings
 from models.method import Arrays, Unusable
-from models.threshold import Threshold
+from models.scoring import image_scores
 from protos.errors import InvalidInput, StateError
 from protos.jobs import JobSpec, job_from_json
 from protos.tensors import read_tensors
@@ -29,8 +30,9 @@ class Judgement:
 
     Attributes:
         image: (H, W, 3) uint8, as it was read.
-        score: raw; higher is more anomalous.
-        map: (gh, gw) float32, raw score of each patch.
+        score: higher is more anomalous.
+        map: (gh, gw) float32, one per patch.
+        hottest: mean of as many of the map's hottest patches as the job's rule looks at.
         read_ms: milliseconds for reading and decoding the file.
         score_ms: milliseconds for everything from pixels to score.
     """
@@ -38,8 +40,14 @@ class Judgement:
     image: NDArray[np.uint8]
     score: float
     map: NDArray[np.float32]
+    hottest: float
     read_ms: float
     score_ms: float
+
+    @property
+    def score_map(self) -> NDArray[np.float32]:
+        """The map (gh, gw) in the unit of `score`, so that it can be held against the threshold."""
+        return self.map * np.float32(self.score / self.hottest if self.hottest else 1)
 
 
 @dataclass(frozen=True)
@@ -49,30 +57,21 @@ class InstalledModel:
     Attributes:
         job: its name.
         folder: `models/JOB` of the site.
-        spec: of the job.
-        detector: gives raw scores.
-        calibration: (n,) scores of the site's held-out normal images.
+        settings: of the job.
+        detector: gives scores.
+        normal_scores: (n,) of the site's held-out normal images.
     """
 
     job: str
     folder: Path
-    spec: JobSpec
+    settings: Settings
     detector: Detector
-    calibration: NDArray[np.float32]
+    normal_scores: NDArray[np.float32]
 
-    def threshold(self, rate: float | None) -> Threshold | None:
-        """The cut between normal and defect; None where no normal image was held out.
-
-        Args:
-            rate: false-reject rate in (0, 1); None is the stored threshold, or the job's rate where none is stored.
-        """
-        stored = stored_threshold(self.folder) if rate is None else None
-        return stored or calibrate(self.folder, self.calibration, rate or self.job_rate)
-
-    @property
-    def job_rate(self) -> float:
-        """The false-reject rate that the job asks for."""
-        return float(self.spec.the_settings.score.false_reject_rate)
+    def calibration(self) -> Calibration | None:
+        """At the rate that the site keeps, or else at the job's; None where no normal image was held out."""
+        rate = kept_rate(self.folder)
+        return calibrate(self.normal_scores, self.settings.score.false_reject_rate if rate is None else rate)
 
     def judge(self, path: Path) -> Judgement:
         """Reads and scores one image file. Raises `InvalidInput` where it cannot be read."""
@@ -81,9 +80,9 @@ class InstalledModel:
         read = time.perf_counter()
         scores = self.detector.score([image])
         done = time.perf_counter()
-        return Judgement(
-            image, float(scores.image[0]), scores.map[0], 1000 * (read - started), 1000 * (done - read)
-        )  # fmt: skip
+        hottest = float(image_scores(scores.map, self.settings.score.rule, self_normalise=False)[0])
+        milliseconds = 1000 * (read - started), 1000 * (done - read)
+        return Judgement(image, float(scores.image[0]), scores.map[0], hottest, *milliseconds)
 
 
 def load_model(root: Path, job: str | None = None) -> InstalledModel:
@@ -94,31 +93,44 @@ def load_model(root: Path, job: str | None = None) -> InstalledModel:
         job: whose model; None is the site's current one.
 
     Raises:
-        InvalidInput: there is no such model, or the backbone's weights are missing.
+        InvalidInput: there is no such model, it judges no images, or the backbone's weights are missing.
+        IntegrityError: the backbone's weights are not those that `site.toml` means.
         StateError: the model's files are damaged.
     """
     state = open_state(root)
-    name = job or state.current_model()
+    name = state.current_model() if job is None else check_job_name(job)
     if name is None:
         raise InvalidInput(f"no model is installed in {root} yet; `edgefed client run` installs one when a job ends")
     folder = state.models / name
     if not folder.is_dir():
         raise InvalidInput(f"there is no model of {name!r} in {root}; installed: {_installed(state) or 'none'}")
+    spec, final, local = _read(folder)
+    settings = spec.the_settings
+    if not isinstance(settings, Settings):
+        raise InvalidInput(f"the job {name!r} used the method {spec.method}, whose models judge no images")
+    try:
+        weights = weights_file(settings.features.backbone, checked_weights(load_site_config(root)))
+        detector = Detector(settings, weights, final, local)
+        normal_scores = local["calibration"].astype(np.float32)
+        if not np.isfinite(normal_scores).all():
+            raise ValueError("scores of held-out images are not finite")
+        return InstalledModel(name, folder, settings, detector, normal_scores)
+    except Unusable as error:
+        raise InvalidInput(str(error)) from error
+    except (KeyError, ValueError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _read(folder: Path) -> tuple[JobSpec, Arrays, Arrays]:
     try:
         spec = job_from_json((folder / "spec.json").read_text())
-        bank, local = read_tensors(folder / "global.safetensors"), read_tensors(folder / "local.safetensors")
-        calibration = local["calibration"].astype(np.float32)
-        return InstalledModel(name, folder, spec, _detector(root, spec, bank, local), calibration)
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, Unusable):
-            raise InvalidInput(str(error)) from error
-        raise StateError(f"the model in {folder} is damaged ({error}); run the job again") from error
+        return spec, read_tensors(folder / "global.safetensors"), read_tensors(folder / "local.safetensors")
+    except (OSError, ValueError, InvalidInput) as error:
+        raise _damaged(folder, error) from error
 
 
-def _detector(root: Path, spec: JobSpec, bank: Arrays, local: Arrays) -> Detector:
-    settings = spec.the_settings
-    weights = weights_file(settings.features.backbone, checked_weights(load_site_config(root)))
-    return Detector(settings, weights, bank, local)
+def _damaged(folder: Path, error: Exception) -> StateError:
+    return StateError(f"the model in {folder} cannot be used ({error}); run its job again")
 
 
 def _installed(state: SiteState) -> str:

@@ -23,15 +23,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from edge_client.site_data import SiteReader
+from edge_client.threads import bound_threads
 from models.method import Arrays, Report, Unusable, derive_seed
-from protos.errors import EdgeFedError
+from protos.errors import EdgeFedError, InvalidInput
 from protos.jobs import JobSpec, job_from_json
 from protos.tensors import read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
-
-# Set before torch is loaded, which reads it once.
-THREADS_VARIABLE = "EDGEFED_THREADS"
 
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -52,13 +50,13 @@ class Training:
     def update(self, job_dir: Path, site_dir: Path, number: int, previous: Path | None, out: Path) -> dict[str, Any]:
         """One round: writes the update to `out` and the site's own state beside the job's spec.
 
-        A round that is done again after a crash starts from the state of the round before, so it gives the same bytes.
+        A round that is done again after a crash starts from the state before it, so it gives the same bytes.
         """
         spec = _spec(job_dir)
         data = self._reader.read(site_dir, job_dir, spec, self._report)
         known = None if previous is None else read_tensors(previous)
         seed = derive_seed(spec.seed, number, data.site)
-        method, state = spec.the_method, _state(job_dir, number - 1)
+        method, state = spec.the_method, _latest_state(job_dir, number - 1)
         result = method.local_update(spec.the_settings, data, known, state, seed, self._report)
         write_tensors(_state_path(job_dir, number), result.state)
         write_tensors(out, result.update)
@@ -69,7 +67,7 @@ class Training:
         spec = _spec(job_dir)
         data = self._reader.read(site_dir, job_dir, spec, self._report)
         seed = derive_seed(spec.seed, number, data.site, "install")
-        state = _state(job_dir, number)
+        state = _latest_state(job_dir, number)
         local = spec.the_method.install(spec.the_settings, data, read_tensors(final), state, seed, self._report)
         write_tensors(out / "local.safetensors", local)
         shutil.copyfile(final, out / "global.safetensors")
@@ -114,9 +112,13 @@ def _state_path(job_dir: Path, number: int) -> Path:
     return job_dir / f"state-{number}.safetensors"
 
 
-def _state(job_dir: Path, number: int) -> Arrays:
-    path = _state_path(job_dir, number)
-    return read_tensors(path) if path.exists() else {}
+def _latest_state(job_dir: Path, number: int) -> Arrays:
+    """The site's state after round `number`, or after the last round before it that the site took part in."""
+    for earlier in range(number, 0, -1):
+        path = _state_path(job_dir, earlier)
+        if path.exists():
+            return read_tensors(path)
+    return {}
 
 
 def main() -> None:
@@ -126,9 +128,11 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    if threads := os.environ.get(THREADS_VARIABLE):
-        os.environ["OMP_NUM_THREADS"] = threads
     os.nice(5)  # the line that this machine serves goes first
+    try:
+        bound_threads()
+    except InvalidInput as error:
+        sys.exit(str(error))
     serve(sys.stdin, answers)
 
 

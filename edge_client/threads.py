@@ -1,0 +1,27 @@
+"""How many cores a site gives to training and judging."""
+
+from __future__ import annotations
+
+import os
+
+from threadpoolctl import threadpool_limits
+
+from protos.errors import InvalidInput
+
+VARIABLE = "EDGEFED_THREADS"
+
+
+def bound_threads() -> None:
+    """Holds numerical libraries to `EDGEFED_THREADS` threads, where it is set; call it before torch is imported.
+
+    Raises:
+        InvalidInput: the variable is not a whole number of at least 1.
+    """
+    asked = os.environ.get(VARIABLE)
+    if asked is None:
+        return
+    if not (asked.isascii() and asked.isdigit() and int(asked) > 0):
+        raise InvalidInput(f"{VARIABLE} is {asked[:20]!r}; it takes a whole number of at least 1")
+    # What comes later, as torch, reads the variable; what is loaded already is limited in place.
+    os.environ["OMP_NUM_THREADS"] = asked
+    threadpool_limits(int(asked))
