@@ -13,9 +13,10 @@ with the message as its details and the class name under `edgefed-error` in the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import grpc
+if TYPE_CHECKING:  # a worker process and `--help` know errors, and need not load gRPC for them
+    import grpc
 
 ERROR_KEY = "edgefed-error"
 
@@ -56,19 +57,21 @@ class StateError(EdgeFedError):
     exit_code = 10
 
 
-_STATUS: dict[type[EdgeFedError], grpc.StatusCode] = {
-    InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
-    Unavailable: grpc.StatusCode.UNAVAILABLE,
-    IntegrityError: grpc.StatusCode.DATA_LOSS,
-    Refused: grpc.StatusCode.PERMISSION_DENIED,
-    StateError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+_STATUS: dict[type[EdgeFedError], str] = {
+    InvalidInput: "INVALID_ARGUMENT",
+    Unavailable: "UNAVAILABLE",
+    IntegrityError: "DATA_LOSS",
+    Refused: "PERMISSION_DENIED",
+    StateError: "RESOURCE_EXHAUSTED",
 }
 _CLASSES = {kind.__name__: kind for kind in _STATUS}
 
 
 def status_of(error: EdgeFedError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str], ...]]:
     """The gRPC status, public details and trailing metadata that carry an error to the peer."""
-    return _STATUS[type(error)], str(error), ((ERROR_KEY, type(error).__name__),)
+    import grpc
+
+    return grpc.StatusCode[_STATUS[type(error)]], str(error), ((ERROR_KEY, type(error).__name__),)
 
 
 def error_from_rpc(rpc_error: Any, peer: str) -> EdgeFedError:
@@ -82,10 +85,10 @@ def error_from_rpc(rpc_error: Any, peer: str) -> EdgeFedError:
     kind = dict(rpc_error.trailing_metadata() or ()).get(ERROR_KEY)
     if kind in _CLASSES:
         return _CLASSES[kind](details)
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code.name == "UNAVAILABLE":
         return Unavailable(f"the coordinator at {peer} cannot be reached: {details}")
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+    if code.name == "DEADLINE_EXCEEDED":
         return Unavailable(f"the coordinator at {peer} did not answer in time")
-    if code is grpc.StatusCode.UNIMPLEMENTED:
+    if code.name == "UNIMPLEMENTED":
         return Refused(f"the coordinator at {peer} does not offer this call; is it older than this client?")
     return Unavailable(f"the coordinator at {peer} failed: {code.name}: {details}")
