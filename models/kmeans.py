@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 _CHUNK = 2048  # rows of one product: its (chunk, k) result stays in the cache while it is searched
 _PASSES = 4  # of the samples, to draw candidates for the first centres
@@ -65,6 +64,9 @@ def kmeans(
 
 def lloyd(samples: Floats, centres: Floats, weight: Floats, max_iter: int) -> Clusters:
     """Lloyd's steps from given (k, d) centres, at least one; a centre that lost all samples takes the farthest one."""
+    # Imported where it is used: the coordinator's own process knows the methods and clusters nothing.
+    from scipy.sparse import csr_matrix
+
     squares, k, inertia = np.einsum("nd,nd->n", samples, samples), len(centres), np.inf
     for _ in range(max(1, max_iter)):
         labels, distances = assign(samples, centres, squares)
