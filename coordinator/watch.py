@@ -7,13 +7,21 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from protos.v1.jobs_pb2 import JobStatus, SiteProgress
+
+_NAME, _BAR = 12, 24  # characters; what is left of the line says what is going on
 
 
 def follow(statuses: Iterable[JobStatus]) -> JobStatus:
     """Draws each status on stderr as it comes and returns the last one."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=_NAME)),
+        BarColumn(bar_width=_BAR),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[what]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+    )
     last = JobStatus()
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
