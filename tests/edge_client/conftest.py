@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,10 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from grpc import aio
 
+from edge_client.config import site_toml
 from edge_client.connection import COORDINATOR_NAME, Connection
 from edgefed.local_federation import LocalFederation
 from protos.artifacts import CHUNK_BYTES, Manifest, manifest_from_proto, manifest_of, manifest_to_proto
 from protos.invitation import private_key_pem
+from protos.jobs import job_from_table, job_to_json
 from protos.v1 import artifacts_pb2, artifacts_pb2_grpc
 
 
@@ -181,3 +185,62 @@ def coordinator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFeder
     with LocalFederation(tmp_path_factory.mktemp("federation")) as federation:
         federation.start_coordinator()
         yield federation
+
+
+@pytest.fixture(scope="session")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real solar cells in MVTec layout: 16 functional ones to learn from, 6 more and 6 defective ones to test on."""
+    import elpv_dataset
+
+    root = tmp_path_factory.mktemp("cells")
+    table = Path(elpv_dataset.__file__).parent / "data" / "labels.csv"
+    listed = [line.split() for line in table.read_text().splitlines()]
+    for folder, probability, first, last in (
+        ("train/good", 0, 0, 16),
+        ("test/good", 0, 16, 22),
+        ("test/dark", 1, 0, 6),
+    ):
+        (root / folder).mkdir(parents=True)
+        chosen = [name for name, found, kind in listed if kind == "mono" and float(found) == probability]
+        for name in chosen[first:last]:
+            shutil.copy(table.parent / name, root / folder)
+    return root
+
+
+@pytest.fixture
+def site_folder(tmp_path: Path, cells: Path) -> Path:
+    """A site's state folder as `join` leaves it, with the job `cells` of small settings in it."""
+    return make_site_folder(tmp_path / "site", cells)
+
+
+@pytest.fixture(scope="session")
+def judging_site(tmp_path_factory: pytest.TempPathFactory, cells: Path) -> Path:
+    """A site's state folder with the installed model of the job `cells`; tests leave it as it is."""
+    from edge_client.worker import Training
+    from models.feddymem.method import FEDDYMEM
+    from models.method import Update
+    from protos.jobs import job_from_json
+    from protos.tensors import read_tensors, write_tensors
+
+    site = make_site_folder(tmp_path_factory.mktemp("judging") / "site", cells)
+    job, model, training = site / "jobs" / "cells", site / "models" / "cells", Training(lambda *progress: None)
+    training.update(job, site, 1, None, job / "update.safetensors")
+    settings = job_from_json((job / "spec.json").read_text()).the_settings
+    updates = [Update("plant-a", 1.0, read_tensors(job / "update.safetensors"))]
+    write_tensors(job / "global.safetensors", FEDDYMEM.aggregate(settings, None, updates, 0))
+    model.mkdir()
+    training.install(job, site, 1, job / "global.safetensors", model)
+    (site / "models" / "current").write_text("cells\n")
+    return site
+
+
+def make_site_folder(site: Path, images: Path) -> Path:
+    for folder in ("identity", "models", "jobs/cells"):
+        (site / folder).mkdir(parents=True)
+    (site / "version").write_text("1\n")
+    (site / "site.toml").write_text(site_toml(images))
+    (site / "identity" / "coordinator.json").write_text(json.dumps({"address": "127.0.0.1:1", "site": "plant-a"}))
+    settings = {"features": {"image_size": 96}, "memory": {"rows": 64, "upload_rows": 32}, "aggregation": {"rows": 32}}
+    job = {"name": "cells", "method": "feddymem", "feddymem": {**settings, "score": {"holdout": 0.4}}}
+    (site / "jobs" / "cells" / "spec.json").write_text(job_to_json(job_from_table(job, source="the test")))
+    return site
