@@ -7,21 +7,44 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge_client.images import read_image
+from edgefed.cli import main
 
 
-def edgefed(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "edgefed.cli", "client", *map(str, arguments)]
-    environment = {**os.environ, "EDGEFED_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+@dataclass(frozen=True)
+class Done:
+    """How a command ended and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+Edgefed = Callable[..., Done]
+
+
+@pytest.fixture
+def edgefed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Edgefed:
+    """`edgefed client ...` in this process, where torch is loaded once."""
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["edgefed", "client", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+def lines(done: Done | subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -36,7 +59,11 @@ def test_infer_judges_every_image_and_names_the_unreadable_one(judging_site: Pat
     (images / "broken.png").write_bytes(b"\x89PNG")
     (images / "note.txt").write_text("not an image")
     maps = tmp_path / "maps"
-    done = edgefed("infer", images, "--state", judging_site, "--heatmaps", maps, "--json")
+    command = [sys.executable, "-W", "error", "-m", "edgefed", "client", "infer", images, "--state", judging_site]
+    done = subprocess.run(
+        [*command, "--heatmaps", maps, "--json"], capture_output=True, text=True, check=False,
+        env={**os.environ, "EDGEFED_THREADS": "1"},
+    )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr == "edgefed: 1 of 13 images cannot be read\n"
     judged = {Path(line["path"]).relative_to(images): line for line in lines(done)}
@@ -51,7 +78,9 @@ def test_infer_judges_every_image_and_names_the_unreadable_one(judging_site: Pat
     assert sum(dark) / 6 > sum(good) / 6
 
 
-def test_infer_takes_one_image_and_scores_it_as_in_the_folder(judging_site: Path, cells: Path) -> None:
+def test_infer_takes_one_image_and_scores_it_as_in_the_folder(
+    edgefed: Edgefed, judging_site: Path, cells: Path
+) -> None:
     one = sorted((cells / "test" / "dark").iterdir())[0]
     folder = lines(edgefed("infer", one.parent, "--state", judging_site))
     done = edgefed("infer", one, "--state", judging_site)
@@ -60,7 +89,7 @@ def test_infer_takes_one_image_and_scores_it_as_in_the_folder(judging_site: Path
     assert lines(done)[0]["score"] == folder[0]["score"]
 
 
-def test_rate_is_kept_and_moves_the_threshold(own_site: Path, cells: Path) -> None:
+def test_rate_is_kept_and_moves_the_threshold(edgefed: Edgefed, own_site: Path, cells: Path) -> None:
     image = sorted((cells / "test" / "good").iterdir())[0]
     first = lines(edgefed("infer", image, "--state", own_site))[0]
     model = (own_site / "models" / "cells" / "local.safetensors").read_bytes()
@@ -71,7 +100,7 @@ def test_rate_is_kept_and_moves_the_threshold(own_site: Path, cells: Path) -> No
     assert (own_site / "models" / "cells" / "local.safetensors").read_bytes() == model
 
 
-def test_evaluate_prints_one_document(judging_site: Path) -> None:
+def test_evaluate_prints_one_document(edgefed: Edgefed, judging_site: Path) -> None:
     done = edgefed("evaluate", "--state", judging_site, "--json")
     assert done.returncode == 0
     document = json.loads(done.stdout)
@@ -83,14 +112,14 @@ def test_evaluate_prints_one_document(judging_site: Path) -> None:
     assert set(document["defects"]) == {"dark"}
 
 
-def test_evaluate_prints_a_table(judging_site: Path, cells: Path) -> None:
+def test_evaluate_prints_a_table(edgefed: Edgefed, judging_site: Path, cells: Path) -> None:
     done = edgefed("evaluate", "--state", judging_site, "--data", cells, "--job", "cells")
     assert done.returncode == 0
     assert "image AUROC" in done.stdout
     assert "dark" in done.stdout
 
 
-def test_damaged_model_is_named(own_site: Path, cells: Path) -> None:
+def test_damaged_model_is_named(edgefed: Edgefed, own_site: Path, cells: Path) -> None:
     (own_site / "models" / "cells" / "global.safetensors").write_bytes(b"short")
     done = edgefed("infer", cells / "test", "--state", own_site)
     assert done.returncode == 10
@@ -98,7 +127,9 @@ def test_damaged_model_is_named(own_site: Path, cells: Path) -> None:
     assert "run its job again" in done.stderr
 
 
-def test_no_verdict_is_given_when_no_image_was_held_out(own_site: Path, cells: Path, tmp_path: Path) -> None:
+def test_no_verdict_is_given_when_no_image_was_held_out(
+    edgefed: Edgefed, own_site: Path, cells: Path, tmp_path: Path
+) -> None:
     import numpy as np
 
     from protos.tensors import read_tensors, write_tensors
@@ -126,7 +157,7 @@ def test_no_verdict_is_given_when_no_image_was_held_out(own_site: Path, cells: P
     ],
 )
 def test_misuse_is_told_in_one_line(
-    arguments: tuple[str, ...], words: str, judging_site: Path, cells: Path, tmp_path: Path
+    edgefed: Edgefed, arguments: tuple[str, ...], words: str, judging_site: Path, cells: Path, tmp_path: Path
 ) -> None:
     places = {"SITE": judging_site, "CELLS": cells, "EMPTY": tmp_path}
     done = edgefed(*(places.get(argument, argument) for argument in arguments))

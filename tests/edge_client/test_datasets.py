@@ -1,5 +1,6 @@
 """What a folder's layout means."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,14 @@ def test_flat_folder_has_no_test_images(tmp_path: Path) -> None:
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="nowhere cannot be listed"):
         training_images(tmp_path / "nowhere")
+
+
+def test_real_mvtec_layout_is_read_whole() -> None:
+    shared = Path(os.environ.get("EDGEFED_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    tiles = shared / "images" / "magnetic_tile"
+    if not tiles.is_dir():
+        pytest.skip("magnetic_tile is not there; EDGEFED_TEST_DATA names a folder that holds images/magnetic_tile")
+    listed = labelled_images(tiles)
+    assert len(training_images(tiles).images) == 320
+    assert sum(image.defect == "good" for image in listed) == 100
+    assert sum(image.mask is not None for image in listed) == 269
