@@ -129,7 +129,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
-        raise Unusable(f"the weights file {path} cannot be read: {str(error).splitlines()[0][:200]}") from error
+        reason = str(error).partition("\n")[0][:200] or "it is not a file of weights"
+        raise Unusable(f"the weights file {path} cannot be read: {reason}") from error
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise Unusable(f"the weights file {path} is not a table of tensors; save the network's state_dict()")
     return dict(tensors)
