@@ -35,7 +35,8 @@ def main() -> None:
         fresh = [{**result.to_json(), "load_before": round(load, 2)} for result in results]
         _keep(fresh)
         entries += fresh
-    Console().print(_table(entries))
+    # Lines are not broken where there is no terminal, as in a log.
+    Console(width=None if sys.stdout.isatty() else 160).print(_table(entries))
 
 
 def _keep(fresh: Sequence[dict[str, Any]]) -> None:
@@ -49,22 +50,21 @@ def _keep(fresh: Sequence[dict[str, Any]]) -> None:
 
 def _table(entries: Sequence[dict[str, Any]]) -> Table:
     table = Table(title="EdgeFed / peer, medians; below 1 EdgeFed needs less", title_justify="left")
-    for column in ("figure", "unit"):
-        table.add_column(column)
+    table.add_column("figure", no_wrap=True)
     for column in ("EdgeFed", "peer", "ratio", "target"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("peer")
     for entry in entries:
-        numbers = [_number(entry[key]) for key in ("ours", "peer", "ratio")]
+        ours, theirs = (_number(entry[side], f" {entry['unit']}") for side in ("ours", "peer"))
         bounds = (("target", "ratio <= {:g}"), ("limit", "<= {:g} {unit}"))
         target = ", ".join(text.format(entry[key], unit=entry["unit"]) for key, text in bounds if key in entry)
         peer = f"skipped: {entry['skipped']}" if "skipped" in entry else entry["peer_name"]
-        table.add_row(entry["name"], entry["unit"], *numbers, target, peer)
+        table.add_row(entry["name"], ours, theirs, _number(entry["ratio"]), target, peer)
     return table
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+def _number(value: float | None, unit: str = "") -> str:
+    return "–" if value is None else f"{value:.3g}{unit}"
 
 
 if __name__ == "__main__":
