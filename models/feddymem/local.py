@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,13 @@ def local_update(
     sent = bank
     if settings.memory.reduce:
         sent = reduce_bank(bank, settings.memory.upload_rows, derive_seed(seed, "reduce"))
-    metrics = {"loss": loss, "images": float(len(training)), "held_out": float(len(held)), "rows": float(len(sent))}
+    metrics = {
+        "loss": loss,
+        "images": float(len(training)),
+        "held_out": float(len(held)),
+        "rows": float(len(sent)),
+        "generator_active": float(generator is not None and bool(generator.residual.weight.any())),
+    }
     kept = {**to_arrays(bank), **generator_to_arrays(generator)}
     return LocalResult(to_arrays(sent), float(len(sent)), kept, metrics)
 
@@ -139,4 +145,5 @@ def _widths(settings: Settings) -> tuple[int, ...]:
 
 
 def _sha256(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.feddymem.generator import MemoryGenerator
 from models.feddymem.loss import fixed_radius, metric_loss, went_astray
@@ -36,32 +37,33 @@ def train_generator(
         report: told after each step.
     """
     source, target = torch.from_numpy(patches), torch.from_numpy(rows)
-    radius = fixed_radius(source[:_PROBED], target)
     trained = copy.deepcopy(generator).train()
-    # Weight decay would draw the residual to zero, which the anchor already does where it matters.
-    optimiser = torch.optim.AdamW(trained.parameters(), settings.learning_rate, weight_decay=0.0)
-    random = torch.Generator().manual_seed(seed)
-    steps, step, losses = settings.epochs * -(-len(source) // _BATCH), 0, [0.0]
-    for _ in range(settings.epochs):
-        losses = []
-        for batch in torch.split(torch.randperm(len(source), generator=random), _BATCH):
-            loss = metric_loss(
-                trained(source[batch]),
-                target,
-                trained(target),
-                radius,
-                attract=settings.attract,
-                anchor=settings.anchor,
-            )
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            losses.append(loss.item())
-            step += 1
-            report("training", step, steps)
+    loss = _descend(trained, source, target, settings, seed, report)
     trained.eval()
     with torch.inference_mode():
         before, identity = source[:_PROBED], MemoryGenerator(generator.widths)
         # Rows are shorter than 1 and the generator makes them that long; only what it does beyond counts.
         astray = went_astray(before, trained(before), identity(target), trained(target))
-    return (generator if astray else trained), float(np.mean(losses))
+    return (generator if astray else trained), loss
+
+
+def _descend(
+    generator: MemoryGenerator, patches: Tensor, rows: Tensor, settings: Generator, seed: int, report: Report
+) -> float:
+    """Trains the generator in place; the mean loss of the last epoch."""
+    radius = fixed_radius(patches[:_PROBED], rows)
+    # Weight decay would draw the residual to zero, which the anchor already does where it matters.
+    optimiser = torch.optim.AdamW(generator.parameters(), settings.learning_rate, weight_decay=0.0)
+    random = torch.Generator().manual_seed(seed)
+    batches = -(-len(patches) // _BATCH)
+    losses: list[float] = []
+    for _ in range(settings.epochs):
+        for batch in torch.split(torch.randperm(len(patches), generator=random), _BATCH):
+            moved, moved_rows = generator(patches[batch]), generator(rows)
+            loss = metric_loss(moved, rows, moved_rows, radius, attract=settings.attract, anchor=settings.anchor)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            losses.append(loss.item())
+            report("training", len(losses), settings.epochs * batches)
+    return float(np.mean(losses[-batches:]))
