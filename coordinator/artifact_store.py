@@ -12,9 +12,10 @@ from sqlalchemy.dialects.sqlite import insert
 
 from coordinator.database import transaction
 from coordinator.database import uploads as uploads_table
-from coordinator.state import room_on_disk, sync_folder, write_durably
+from coordinator.state import room_on_disk
 from coordinator.uploads import Uploads
 from protos.artifacts import CHUNK_BYTES, Manifest, manifest_from_proto, manifest_of, manifest_to_proto
+from protos.durable import sync_folder, write_durably
 from protos.errors import IntegrityError, InvalidInput
 from protos.v1 import artifacts_pb2
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from coordinator.state import write_durably
+from protos.durable import write_durably
 from protos.errors import InvalidInput, Refused, StateError
 from protos.invitation import compressed_key, enrolment_issuer, private_key_pem
 

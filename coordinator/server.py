@@ -25,7 +25,8 @@ from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.jobs import JobsService
 from coordinator.services.work import WorkService
 from coordinator.sites import Sites
-from coordinator.state import StateFolder, create_state, locked, write_durably
+from coordinator.state import StateFolder, create_state, locked
+from protos.durable import write_durably
 from protos.errors import Unavailable
 from protos.heap import keep_chunks_on_heap
 from protos.v1 import artifacts_pb2_grpc, enrolment_pb2_grpc, jobs_pb2_grpc, work_pb2_grpc

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from protos.durable import write_durably
 from protos.errors import StateError
 
 VERSION = "1"
@@ -104,28 +105,6 @@ def locked(state: StateFolder) -> Iterator[None]:
         except OSError:
             raise StateError(f"another coordinator is running on {state.root}; stop it first") from None
         yield
-
-
-def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Writes a small file so that after a power cut it is either the old one or the whole new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames and links in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from coordinator.state import room_on_disk, write_durably
+from coordinator.state import room_on_disk
 from protos.artifacts import CHUNK_BYTES, Manifest, manifest_from_proto, manifest_to_proto
+from protos.durable import write_durably
 from protos.errors import IntegrityError, InvalidInput
 from protos.v1 import artifacts_pb2
 

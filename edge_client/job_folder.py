@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge_client.plain import one_line
-from edge_client.state import SiteState, disk_errors, sync_folder, write_durably
+from edge_client.state import SiteState, disk_errors, write_durably
+from protos.durable import sync_folder
 from protos.errors import StateError
 
 

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_client.state import check_job_name, disk_errors, sync_folder, write_durably
+from edge_client.state import check_job_name, disk_errors, write_durably
 from protos.artifacts import Manifest
+from protos.durable import sync_folder
 from protos.errors import StateError
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from protos import durable
 from protos.errors import InvalidInput, StateError
 from protos.invitation import SITE_NAME
 
@@ -132,25 +133,9 @@ def is_locked(state: SiteState) -> bool:
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Replaces a file so that, also after a power cut, it is either the old one or the whole new one."""
-    partial = path.with_name(path.name + ".partial")
+    """Replaces a small file whole or not at all. Raises `StateError` where the disk has no room."""
     with disk_errors(path.parent):
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames and removals in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        durable.write_durably(path, data, mode=mode)
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from typing import BinaryIO, TypeVar
 from blake3 import blake3
 
 from edge_client.connection import Connection
-from edge_client.state import disk_errors, sync_folder
+from edge_client.state import disk_errors
 from protos.artifacts import CHUNK_BYTES, Manifest, check_digest, manifest_from_proto, manifest_to_proto
+from protos.durable import sync_folder
 from protos.errors import IntegrityError, StateError
 from protos.v1 import artifacts_pb2
 

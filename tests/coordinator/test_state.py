@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.state import create_state, default_state, locked, open_state, write_durably
+from coordinator.state import create_state, default_state, locked, open_state
+from protos.durable import write_durably
 from protos.errors import StateError
 
 
