@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH = 640
+NARROW = 320  # of a chart that stands beside others
 
 
 def bars(rows: Sequence[tuple[str, float, str]], *, low: float, high: float = 1.0) -> str:
@@ -33,7 +34,7 @@ def bars(rows: Sequence[tuple[str, float, str]], *, low: float, high: float = 1.
         parts.append(f'<text x="{left - 10}" y="{y + 17}" text-anchor="end">{escape(label)}</text>')
         parts.append(f'<rect class="{kind}" x="{left}" y="{y}" width="{length:.1f}" height="24" rx="3"/>')
         parts.append(f'<text class="value" x="{left + length + 8:.1f}" y="{y + 17}">{value:.3f}</text>')
-    return _svg(height, parts, f"bars from {low:.2f} to {high:.2f}")
+    return _svg(WIDTH, height, parts, f"bars from {low:.2f} to {high:.2f}")
 
 
 def score_histogram(normal: NDArray[np.float64], defect: NDArray[np.float64], threshold: float | None) -> str:
@@ -44,34 +45,34 @@ def score_histogram(normal: NDArray[np.float64], defect: NDArray[np.float64], th
         defect: (m,) raw scores of defective images.
         threshold: of the verdict, or None where there is none.
     """
-    height, base, left = 200, 170, 10
+    height, base, left = 170, 140, 8
     both = np.concatenate([normal, defect])
     edges = np.linspace(both.min(), both.max() + 1e-9, 41)
     counts = [np.histogram(values, edges)[0] / max(1, len(values)) for values in (normal, defect)]
     peak = max(float(count.max()) for count in counts) or 1.0
-    width = (WIDTH - 2 * left) / 40
-    parts = [f'<line class="axis" x1="{left}" x2="{WIDTH - left}" y1="{base}" y2="{base}"/>']
+    width = (NARROW - 2 * left) / 40
+    parts = [f'<line class="axis" x1="{left}" x2="{NARROW - left}" y1="{base}" y2="{base}"/>']
     for kind, count in zip(("normal", "defect"), counts, strict=True):
         for index, share in enumerate(count):
-            tall = 150 * float(share) / peak
+            tall = 120 * float(share) / peak
             x = left + width * index
             parts.append(
                 f'<rect class="{kind} see-through" x="{x:.1f}" y="{base - tall:.1f}" '
                 f'width="{width:.1f}" height="{tall:.1f}"/>'
             )
     if threshold is not None:
-        x = left + (WIDTH - 2 * left) * float(np.clip((threshold - edges[0]) / (edges[-1] - edges[0]), 0, 1))
+        x = left + (NARROW - 2 * left) * float(np.clip((threshold - edges[0]) / (edges[-1] - edges[0]), 0, 1))
         parts.append(f'<line class="threshold" x1="{x:.1f}" x2="{x:.1f}" y1="8" y2="{base}"/>')
-        anchor, shift = ("end", -6) if x > WIDTH / 2 else ("start", 6)
+        anchor, shift = ("end", -6) if x > NARROW / 2 else ("start", 6)
         parts.append(f'<text class="tick" x="{x + shift:.1f}" y="16" text-anchor="{anchor}">threshold</text>')
-    for value, x, anchor in ((edges[0], left, "start"), (edges[-1], WIDTH - left, "end")):
+    for value, x, anchor in ((edges[0], left, "start"), (edges[-1], NARROW - left, "end")):
         parts.append(f'<text class="tick" x="{x}" y="{base + 18}" text-anchor="{anchor}">{value:.3f}</text>')
-    parts.append(f'<text class="tick" x="{WIDTH / 2}" y="{base + 18}" text-anchor="middle">raw score</text>')
-    return _svg(height, parts, "histogram of scores")
+    parts.append(f'<text class="tick" x="{NARROW / 2}" y="{base + 18}" text-anchor="middle">raw score</text>')
+    return _svg(NARROW, height, parts, "histogram of scores")
 
 
-def _svg(height: int, parts: Sequence[str], title: str) -> str:
+def _svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}" '
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )

@@ -6,11 +6,15 @@ and of the pooled images is as large as the federation's global memory.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
+import torch
 from rich.console import Console
+from threadpoolctl import threadpool_limits
 
 from edge_client.datasets import labelled_images, training_images
 from edgefed.labelled_set import LabelledSet, Measured, silent, site_data
@@ -49,8 +53,20 @@ class Comparison:
     centralised_balanced: Alternative
 
 
+@dataclass(frozen=True)
+class _Task:
+    """One alternative, as it is handed to a process of its own."""
+
+    name: str
+    spec: JobSpec
+    paths: Sequence[Path]
+    rows: int
+    test: Path
+    scratch: Path
+
+
 def compare(spec: JobSpec, sites: Mapping[str, Path], test: Path, scratch: Path, console: Console) -> Comparison:
-    """Measures every alternative on the test images under `test`.
+    """Measures every alternative on the test images under `test`, two at a time.
 
     Args:
         spec: the federation's job.
@@ -60,24 +76,50 @@ def compare(spec: JobSpec, sites: Mapping[str, Path], test: Path, scratch: Path,
         console: gets a line as each alternative is done.
     """
     images = {site: training_images(folder).images for site, folder in sites.items()}
-    settings = spec.the_settings
-    test_set = LabelledSet(labelled_images(test), settings.features, scratch / "test")
-    rows = settings.aggregation.rows
-
-    def measure(name: str, paths: Sequence[Path], rows: int) -> Alternative:
-        measured = test_set.measured(test_set.scores(settings.score, *alone(spec, name, paths, rows, scratch)))
-        console.print(f"    {name}: {measured.union:.3f}")
-        return Alternative(measured, rows)
-
     pooled = [path for paths in images.values() for path in paths]
     largest = max(len(paths) for paths in images.values())
     balanced = [paths[index % len(paths)] for paths in images.values() for index in range(largest)]
+    rows = spec.the_settings.aggregation.rows
+    wanted: dict[str, tuple[Sequence[Path], int]] = {f"{site} alone": (paths, rows) for site, paths in images.items()}
+    wanted |= {"pooled": (pooled, rows), "pooled, sites balanced": (balanced, rows)}
+    tasks = [_Task(name, spec, paths, size, test, scratch) for name, (paths, size) in wanted.items()]
+    found: dict[str, Alternative] = {}
+    with get_context("spawn").Pool(2, _leave_interrupts_to_the_parent) as pool:
+        # The test set's features and those of the pooled images are each made once, before another task reads them.
+        pool.apply(_prepare, (spec, test, scratch))
+        for task, measured in zip(tasks, pool.imap(_measure, tasks), strict=True):
+            found[task.name] = Alternative(measured, task.rows)
+            console.print(f"    {task.name}: {measured.union:.3f}")
+        larger = _Task("pooled, larger bank", spec, pooled, rows * len(sites), test, scratch)
+        found[larger.name] = Alternative(pool.apply(_measure, (larger,)), larger.rows)
+    console.print(f"    {larger.name}: {found[larger.name].measured.union:.3f}")
     return Comparison(
-        local={site: measure(f"{site} alone", paths, rows) for site, paths in images.items()},
-        centralised=measure("pooled, equal rows", pooled, rows),
-        centralised_larger=measure("pooled, larger bank", pooled, rows * len(sites)),
-        centralised_balanced=measure("pooled, sites balanced", balanced, rows),
+        local={site: found[f"{site} alone"] for site in sites},
+        centralised=found["pooled"],
+        centralised_larger=found[larger.name],
+        centralised_balanced=found["pooled, sites balanced"],
     )
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    # Ctrl-C reaches every process of the terminal; the parent ends these on its way out.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _measure(task: _Task) -> Measured:
+    torch.set_num_threads(1)  # two processes share the cores; each of them thinks that it has all
+    with threadpool_limits(1):
+        test_set = _labelled(task.spec, task.test, task.scratch)
+        bank, local = alone(task.spec, task.name, task.paths, task.rows, task.scratch)
+        return test_set.measured(test_set.scores(task.spec.the_settings.score, bank, local))
+
+
+def _prepare(spec: JobSpec, test: Path, scratch: Path) -> None:
+    _labelled(spec, test, scratch)
+
+
+def _labelled(spec: JobSpec, test: Path, scratch: Path) -> LabelledSet:
+    return LabelledSet(labelled_images(test), spec.the_settings.features, scratch / "test")
 
 
 def alone(spec: JobSpec, name: str, paths: Sequence[Path], rows: int, scratch: Path) -> tuple[Arrays, Arrays]:

@@ -17,7 +17,7 @@ from protos.jobs import JobSpec
 if TYPE_CHECKING:
     from edgefed.demo.anomaly import Outcome
 
-FLOAT32 = 4
+FLOAT16 = 2
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Sizes:
     """What a site could send and does not, in bytes.
 
     Attributes:
-        generator: a site's memory generator, d x d weights and d biases in float32.
+        generator: a site's memory generator, d x d weights and d biases in float16, as a bank is sent.
         backbone: the weights file of the pretrained network.
     """
 
@@ -37,7 +37,7 @@ def sizes_of(spec: JobSpec) -> Sizes:
     """The sizes for a job's backbone and stages."""
     chosen = spec.the_settings.features
     width = sum(BACKBONES[chosen.backbone].widths[stage] for stage in chosen.stages)
-    return Sizes(FLOAT32 * (width * width + width), weights_file(chosen.backbone, {}).stat().st_size)
+    return Sizes(FLOAT16 * (width * width + width), weights_file(chosen.backbone, {}).stat().st_size)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from edgefed.demo.charts import WIDTH, bars, score_histogram
+from edgefed.demo.charts import NARROW, WIDTH, bars, score_histogram
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -19,9 +19,9 @@ def test_bars_are_as_long_as_their_values() -> None:
 def test_histogram_draws_both_kinds_and_the_threshold() -> None:
     root = ElementTree.fromstring(score_histogram(np.zeros(5), np.ones(3), 0.5))
     tall = [float(bar.attrib["height"]) for bar in root.iter(f"{SVG}rect") if float(bar.attrib["height"]) > 0]
-    assert tall == [150.0, 150.0]
+    assert tall == [120.0, 120.0]
     (line,) = [line for line in root.iter(f"{SVG}line") if line.attrib["class"] == "threshold"]
-    assert abs(float(line.attrib["x1"]) - WIDTH / 2) < 1
+    assert abs(float(line.attrib["x1"]) - NARROW / 2) < 1
 
 
 def test_histogram_of_equal_scores_does_not_divide_by_zero() -> None:
