@@ -38,8 +38,9 @@ def solar_cell_features() -> RealFeatures:
     training = [read_image(cell.path) for cell in split.train["plant-a"][:_TRAINING_IMAGES]]
     chosen = [cell for cell in split.test if cell.type == "mono"]
     test = [read_image(cell.path) for cell in chosen]
+    patches = extract(extractor, training, _SIZE)
     return RealFeatures(
-        extract(extractor, training, _SIZE).reshape(-1, extractor.width).astype(np.float32),
+        patches.reshape(-1, patches.shape[-1]).astype(np.float32),
         extract(extractor, test, _SIZE),
         np.array([cell.probability == 1.0 for cell in chosen]),
     )
