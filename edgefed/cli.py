@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
+
 from coordinator.cli import app as coordinator_app
 from coordinator.job_cli import job_app
 from edge_client.cli import app as client_app
-
 from edgefed.demo.cli import demo_app
 
 app = typer.Typer(
@@ -45,18 +44,9 @@ def root(
 def main() -> None:
     """Runs the command line; the exit code says what kind of error ended it (see `protos.errors`)."""
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        app()
     except Exception as error:
         _report(error)
-    else:
-        sys.exit(code if isinstance(code, int) else 0)
 
 
 def _report(error: Exception) -> None:
