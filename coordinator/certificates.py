@@ -17,9 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from protos.durable import write_durably
 from protos.errors import InvalidInput, Refused, StateError
-from protos.invitation import compressed_key, enrolment_issuer, private_key_pem
+from protos.invitation import COORDINATOR_NAME, compressed_key, enrolment_issuer, private_key_pem
 
-SERVER_NAME = "edgefed-coordinator"
 SITE_LIFE = timedelta(days=14)
 _CA_LIFE = timedelta(days=3650)
 _CLOCK_SLACK = timedelta(hours=1)  # certificates are back-dated: a site's clock may be behind
@@ -80,12 +79,12 @@ class Authority:
     def issue_server(self, host: str) -> tuple[bytes, bytes]:
         """A fresh key and a certificate chain (leaf, CA) for a coordinator that listens on `host`."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names: list[x509.GeneralName] = [x509.DNSName(SERVER_NAME)]
+        names: list[x509.GeneralName] = [x509.DNSName(COORDINATOR_NAME)]
         try:
             names.append(x509.IPAddress(ipaddress.ip_address(host)))
         except ValueError:
             names.append(x509.DNSName(host))
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SERVER_NAME)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COORDINATOR_NAME)])
         builder = self._builder(subject, key.public_key(), _CA_LIFE, ExtendedKeyUsageOID.SERVER_AUTH)
         leaf = builder.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(
             self._key, hashes.SHA256()

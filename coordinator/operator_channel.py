@@ -9,13 +9,13 @@ from pathlib import Path
 import grpc
 
 from coordinator.address import read_address
-from coordinator.certificates import SERVER_NAME
 from coordinator.state import open_state
 from protos.errors import StateError, error_from_rpc
+from protos.invitation import COORDINATOR_NAME
 from protos.v1.jobs_pb2_grpc import JobsStub
 
 _OPTIONS = [
-    ("grpc.ssl_target_name_override", SERVER_NAME),
+    ("grpc.ssl_target_name_override", COORDINATOR_NAME),
     ("grpc.max_receive_message_length", 64 << 20),  # a job of thousands of rounds, with a record of each
 ]
 

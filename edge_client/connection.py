@@ -13,11 +13,11 @@ from grpc import aio
 
 from edge_client.identity import Identity, moment
 from protos.errors import InvalidInput, Unavailable, error_from_rpc
+from protos.invitation import COORDINATOR_NAME
 from protos.v1.artifacts_pb2_grpc import ArtifactsStub
 from protos.v1.enrolment_pb2_grpc import EnrolmentStub
 from protos.v1.work_pb2_grpc import WorkStub
 
-COORDINATOR_NAME = "edgefed-coordinator"  # in its certificate, wherever it runs: who it is, not where
 CALL_S = 30.0
 
 _BAD_HANDSHAKE = "Tls handshake failed"  # as gRPC says it; whatever is behind it, a person must look

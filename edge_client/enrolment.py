@@ -20,12 +20,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from edge_client.config import SITE_FILE, site_toml
-from edge_client.connection import COORDINATOR_NAME, Connection, parse_address
+from edge_client.connection import Connection, parse_address
 from edge_client.identity import Identity, load_identity, moment, save_identity
 from edge_client.schedule import pause_s
 from edge_client.state import VERSION, SiteState, is_site_folder, open_state, write_durably
 from protos.errors import IntegrityError, InvalidInput, Refused, StateError, Unavailable
-from protos.invitation import Invitation, compressed_key, decode_token, enrolment_credentials, private_key_pem
+from protos.invitation import (
+    COORDINATOR_NAME,
+    Invitation,
+    compressed_key,
+    decode_token,
+    enrolment_credentials,
+    private_key_pem,
+)
 from protos.v1 import enrolment_pb2
 
 _CONNECT_S = 10.0

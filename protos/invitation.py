@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from protos.errors import InvalidInput, Refused
 
 SECRET_BYTES = 16
+COORDINATOR_NAME = "edgefed-coordinator"  # in its certificate, wherever it runs: who it is, not where
 ENROLMENT_COMMON_NAME = "edgefed enrolment"
 SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -53,6 +54,8 @@ class Invitation:
 
 def check_site_name(site: str) -> str:
     """Returns a name that is safe in certificates, file names and logs, or raises `InvalidInput`."""
+    if site == COORDINATOR_NAME:
+        raise InvalidInput(f"{site!r} is the coordinator's own name in certificates; a site needs another")
     if not SITE_NAME.fullmatch(site):
         raise InvalidInput(f"{site[:80]!r} is not a site name: use 1 to 63 of a-z, 0-9 and '-', as in 'plant-a'")
     return site

@@ -18,10 +18,10 @@ from cryptography.x509.oid import NameOID
 from grpc import aio
 
 from edge_client.config import site_toml
-from edge_client.connection import COORDINATOR_NAME, Connection
+from edge_client.connection import Connection
 from edgefed.local_federation import LocalFederation
 from protos.artifacts import CHUNK_BYTES, Manifest, manifest_from_proto, manifest_of, manifest_to_proto
-from protos.invitation import private_key_pem
+from protos.invitation import COORDINATOR_NAME, private_key_pem
 from protos.jobs import job_from_table, job_to_json
 from protos.v1 import artifacts_pb2, artifacts_pb2_grpc
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from edge_client.connection import COORDINATOR_NAME, Connection
+from edge_client.connection import Connection
 from edge_client.enrolment import join, renew
 from edge_client.identity import load_identity
 from edge_client.state import open_state
 from edgefed.local_federation import LocalFederation
 from protos.errors import IntegrityError, InvalidInput, Refused, StateError, Unavailable
-from protos.invitation import Invitation, compressed_key, encode_token
+from protos.invitation import COORDINATOR_NAME, Invitation, compressed_key, encode_token
 from protos.v1 import work_pb2
 
 

@@ -50,7 +50,9 @@ def test_expired_token_says_both_times() -> None:
         decode_token(TOKEN, now=2_000_000_060)
 
 
-@pytest.mark.parametrize("name", ["", "Plant", "plant_a", "../x", "-a", "a-", "a" * 64, "a b", "plant-a\n"])
+@pytest.mark.parametrize(
+    "name", ["", "Plant", "plant_a", "../x", "-a", "a-", "a" * 64, "a b", "plant-a\n", "edgefed-coordinator"]
+)
 def test_site_name_is_refused_when_it_is_not_safe(name: str) -> None:
     with pytest.raises(InvalidInput):
         check_site_name(name)
