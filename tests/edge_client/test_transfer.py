@@ -92,7 +92,7 @@ async def test_download_goes_on_where_it_was_cut(
     assert arrived >= 6 - IN_FLIGHT
     artifact_server.cut_after, artifact_server.asked = None, []
     path = await download(connection, digest, tmp_path, ignore)
-    assert artifact_server.asked == list(range(arrived, CHUNKS))
+    assert sorted(artifact_server.asked) == list(range(arrived, CHUNKS))
     assert path.read_bytes() == content.read_bytes()
 
 
@@ -120,7 +120,7 @@ async def test_download_trusts_only_checked_chunks_when_a_partial_file_is_damage
     digest = artifact_server.hold(content, MEMORY_BANK)
     (tmp_path / f"{digest}.partial").write_bytes(left_by_a_power_cut(content.read_bytes()))
     path = await download(connection, digest, tmp_path, ignore)
-    assert artifact_server.asked == list(range(good, CHUNKS))
+    assert sorted(artifact_server.asked) == list(range(good, CHUNKS))
     assert path.read_bytes() == content.read_bytes()
 
 
