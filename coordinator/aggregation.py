@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,16 @@ _ENVIRONMENT = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 _ANSWER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Received:
+    """An update as it lies in the store; see `models.method.Update` for its fields."""
+
+    site: str
+    weight: float
+    discount: float
+    path: Path
 
 
 class AggregationFailed(Exception):
@@ -47,28 +58,38 @@ class AggregationWorker:
         self._lock = asyncio.Lock()
         self._exchanges: set[asyncio.Task[Any]] = set()
 
-    async def check(self, spec: JobSpec, declaration: Mapping[str, str], path: Path) -> None:
-        """Looks into one update. Raises `RejectedUpdate` with the reason, or `AggregationFailed`."""
-        await self._ask({"op": "check", "spec": job_to_json(spec), "declaration": dict(declaration), "path": str(path)})
+    async def check(self, spec: JobSpec, declaration: Mapping[str, str], previous: Path | None, path: Path) -> None:
+        """Looks into one update made from the global `previous`.
+
+        Raises:
+            RejectedUpdate: with the reason.
+            AggregationFailed: with the method's message.
+        """
+        request = {
+            "op": "check", "spec": job_to_json(spec), "declaration": dict(declaration),
+            "previous": str(previous) if previous else None, "path": str(path),
+        }  # fmt: skip
+        await self._ask(request)
 
     async def aggregate(
-        self, spec: JobSpec, number: int, previous: Path | None, updates: Sequence[tuple[str, float, Path]], out: Path
-    ) -> None:
-        """Writes the aggregate of (site, weight, path) updates of round `number` to `out`, durably.
+        self, spec: JobSpec, number: int, previous: Path | None, updates: Sequence[Received], out: Path
+    ) -> Mapping[str, str]:
+        """Writes the aggregate of round `number` to `out`, durably; returns what the method remarks on sites.
 
         Raises:
             AggregationFailed: with the method's message.
             StateError: the aggregate cannot be written, as on a full disk.
         """
-        listed = [{"site": site, "weight": weight, "path": str(path)} for site, weight, path in updates]
+        listed = [asdict(update) | {"path": str(update.path)} for update in updates]
         request = {
             "op": "aggregate", "spec": job_to_json(spec), "round": number, "updates": listed, "out": str(out),
             "previous": str(previous) if previous else None,
         }  # fmt: skip
         try:
-            await self._ask(request)
+            remarks: Mapping[str, str] = (await self._ask(request))["remarks"]
         except RejectedUpdate as error:
             raise AggregationFailed(str(error)) from error
+        return remarks
 
     async def start(self) -> None:
         """Starts the process, so that its imports are done when the first update comes."""
@@ -92,7 +113,7 @@ class AggregationWorker:
             await self._process.wait()
         self._process = None
 
-    async def _ask(self, request: dict[str, Any]) -> None:
+    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         # A caller may be cancelled (its peer hung up); the exchange goes on, or the next one would get its answer.
         exchange = asyncio.create_task(self._exchange(request))
         self._exchanges.add(exchange)
@@ -100,6 +121,8 @@ class AggregationWorker:
         answer = await asyncio.shield(exchange)
         if error := answer.get("error"):
             raise _ERRORS.get(error["kind"], AggregationFailed)(error["message"])
+        result: dict[str, Any] = answer["result"]
+        return result
 
     async def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         line = json.dumps(request).encode() + b"\n"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coordinator import events as ev
-from coordinator.aggregation import AggregationFailed, AggregationWorker
+from coordinator.aggregation import AggregationFailed, AggregationWorker, Received
 from coordinator.artifact_store import ArtifactStore
 from coordinator.changes import Changes
 from coordinator.decisions import (
@@ -139,7 +139,7 @@ class Job:
         if not self._all.store.owned_by(site, digest):
             raise InvalidInput(f"{site} has not committed artifact {digest[:12]}; upload and commit it first")
         self._moved[site] = self._loop.time()
-        fault = await self._fault(digest, weight)
+        fault = await self._fault(number, digest, weight)
         if (known := answer_to_update(self.state, site, number, epoch, digest)) is not None:
             return known
         now = time.time()
@@ -159,17 +159,21 @@ class Job:
         if self._aggregation is not None:
             self._aggregation.cancel()
 
-    async def _fault(self, digest: str, weight: float) -> str:
-        spec, store = self.state.spec, self._all.store
+    async def _fault(self, number: int, digest: str, weight: float) -> str:
+        spec, store, before = self.state.spec, self._all.store, self._global_before(number)
+        base = store.path(before) if before else None
         if not 0 < weight < float("inf"):
             return f"its weight is {weight:g}; a positive number is needed"
         if (media_type := store.manifest(digest).media_type) != spec.the_method.media_type:
             return f"it is of the type {media_type}; the method {spec.method} takes {spec.the_method.media_type}"
         try:
-            await self._all.worker.check(spec, self.state.declaration or {}, store.path(digest))
+            await self._all.worker.check(spec, self.state.declaration or {}, base, store.path(digest))
         except (RejectedUpdate, AggregationFailed) as error:
             return str(error)
         return ""
+
+    def _global_before(self, number: int) -> str:
+        return self.state.rounds[number - 2].global_digest if number > 1 else ""
 
     async def _aggregate(self, number: int) -> None:
         try:
@@ -182,8 +186,11 @@ class Job:
 
     async def _aggregated(self, number: int) -> ev.Event:
         spec, store, this = self.state.spec, self._all.store, self.state.rounds[number - 1]
-        before = self.state.rounds[number - 2].global_digest if number > 1 else ""
-        updates = [(site, this.leases[site].weight, store.path(this.leases[site].digest)) for site in this.committed]
+        before = self._global_before(number)
+        updates = [
+            Received(site, this.leases[site].weight, 1.0, store.path(this.leases[site].digest))
+            for site in this.committed
+        ]
         give_back_heap()  # the uploads are in: leave the memory to the worker
         out = self._all.scratch / f"{self.state.job}.global"
         try:

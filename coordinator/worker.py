@@ -3,9 +3,9 @@
 One JSON object a line on stdin, one answer a line on stdout; it ends with its stdin. It is a process of its own so
 that the port keeps answering while it computes, and so that the coordinator's memory does not hold models.
 
-    {"op": "check", "spec": JSON, "declaration": {..}, "path": PATH}                  -> {"result": {}}
+    {"op": "check", "spec": JSON, "declaration": {..}, "previous": PATH or null, "path": PATH}  -> {"result": {}}
     {"op": "aggregate", "spec": JSON, "round": R, "previous": PATH or null,
-     "updates": [{"site", "weight", "path"}, ..], "out": PATH}                        -> {"result": {}}
+     "updates": [{"site", "weight", "discount", "path"}, ..], "out": PATH}    -> {"result": {"remarks": {SITE: TEXT}}}
     anything that goes wrong                                          -> {"error": {"kind": NAME, "message": TEXT}}
 """
 
@@ -28,47 +28,52 @@ from protos.tensors import TensorFile, write_tensors
 _LOG = logging.getLogger("coordinator.worker")
 
 
-def check(spec: JobSpec, declaration: Mapping[str, str], path: Path) -> None:
-    """Looks into one update. Raises `RejectedUpdate` with the reason."""
+def check(spec: JobSpec, declaration: Mapping[str, str], previous: Path | None, path: Path) -> None:
+    """Looks into one update that was made from the global `previous`. Raises `RejectedUpdate` with the reason."""
     try:
         arrays = TensorFile(path)
     except InvalidInput as error:
         raise RejectedUpdate(f"cannot be read: {error}") from error
-    spec.the_method.check(spec.the_settings, declaration, arrays)
+    spec.the_method.check(spec.the_settings, declaration, _global(previous), arrays)
 
 
-def aggregate(spec: JobSpec, number: int, previous: Path | None, updates: list[Mapping[str, Any]], out: Path) -> None:
-    """Aggregates a round's updates in the order given, no more in memory than the method looks at, into a file."""
-    method = spec.the_method
-    arrays = method.aggregate(
-        spec.the_settings,
-        None if previous is None else TensorFile(previous),
-        _read(updates),
-        derive_seed(spec.seed, number, "coordinator"),
-    )
-    write_tensors(out, arrays)
+def aggregate(
+    spec: JobSpec, number: int, previous: Path | None, updates: list[Mapping[str, Any]], out: Path
+) -> Mapping[str, str]:
+    """Aggregates a round's updates in the order given, no more in memory than the method looks at, into a file.
+
+    Returns what the method remarks on sites.
+    """
+    seed = derive_seed(spec.seed, number, "coordinator")
+    aggregated = spec.the_method.aggregate(spec.the_settings, _global(previous), _read(updates), seed)
+    write_tensors(out, aggregated.arrays)
+    return aggregated.remarks
+
+
+def _global(path: Path | None) -> TensorFile | None:
+    return None if path is None else TensorFile(path)
 
 
 def _read(updates: list[Mapping[str, Any]]) -> Iterator[Update]:
     for update in updates:
-        yield Update(update["site"], update["weight"], TensorFile(Path(update["path"])))
+        yield Update(update["site"], update["weight"], TensorFile(Path(update["path"])), update["discount"])
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Does one request; whatever goes wrong is told and does not end the process."""
     try:
         spec = JobSpec.model_validate_json(request["spec"])
+        previous = Path(request["previous"]) if request["previous"] else None
         if request["op"] == "check":
-            check(spec, request["declaration"], Path(request["path"]))
-        else:
-            previous = Path(request["previous"]) if request["previous"] else None
-            aggregate(spec, request["round"], previous, request["updates"], Path(request["out"]))
+            check(spec, request["declaration"], previous, Path(request["path"]))
+            return {"result": {}}
+        remarks = aggregate(spec, request["round"], previous, request["updates"], Path(request["out"]))
+        return {"result": {"remarks": dict(remarks)}}
     except RejectedUpdate as error:
         return {"error": {"kind": "RejectedUpdate", "message": str(error)}}
     except Exception as error:  # a method is code of other people: its faults end a round, not this process
         _LOG.exception("the method %s failed", request.get("op"))
         return {"error": {"kind": type(error).__name__, "message": str(error) or type(error).__name__}}
-    return {"result": {}}
 
 
 def main() -> None:

@@ -51,10 +51,10 @@ def simulate(spec: JobSpec, sites: Mapping[str, SiteData], progress: Progress | 
         updates = []
         for site, data in sorted(sites.items()):
             result = _local_round(spec, site, data, final, states[site], number, tell)
-            method.check(settings, declaration, result.update)
+            method.check(settings, declaration, final, result.update)
             states[site] = result.state
             updates.append(Update(site, result.weight, result.update))
-        final = method.aggregate(settings, final, updates, derive_seed(spec.seed, number, "coordinator"))
+        final = method.aggregate(settings, final, updates, derive_seed(spec.seed, number, "coordinator")).arrays
     assert final is not None  # a job has at least one round
     return Simulation(final, states)
 

@@ -45,11 +45,26 @@ class Update:
         site: who sent it.
         weight: how much it stands for (rows of a bank, examples of weights), more than 0.
         arrays: the tensors.
+        discount: in (0, 1]; less than 1 where the update was made from an older global than the others.
     """
 
     site: str
     weight: float
     arrays: Arrays
+    discount: float = 1.0
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """What the coordinator makes of a round.
+
+    Attributes:
+        arrays: the global model.
+        remarks: site -> what the rule did with its update other than to count it (left out, clipped), with figures.
+    """
+
+    arrays: Arrays
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,9 +112,10 @@ class Method:
         settings: a frozen dataclass; its fields are the keys of the method's table in `job.toml`. Checked by pydantic.
         media_type: of updates and global models, see `protos.artifacts`.
         data: what the site must read: "images" (MVTec layout) or "none".
-        check: `check(settings, declaration, arrays)` raises `RejectedUpdate` with the reason.
-        aggregate: `aggregate(settings, previous, updates, seed) -> arrays`; `previous` is the last global or None;
-            consumes the updates one by one.
+        check: `check(settings, declaration, previous, arrays)` raises `RejectedUpdate` with the reason; `previous` is
+            the global that the update was made from, None in a first round.
+        aggregate: `aggregate(settings, previous, updates, seed) -> Aggregated`; `previous` is the last global or None;
+            `updates` come in sorted order of their sites, with arrays that are read when they are looked up.
         declare: `declare(settings, data) -> Declaration`; raises `Unusable`.
         local_update: `local_update(settings, data, previous, state, seed, report) -> LocalResult`; `previous` is
             None in a first round, `state` is empty in the site's first round.
@@ -111,8 +127,8 @@ class Method:
     settings: type[Any]
     media_type: str
     data: str
-    check: Callable[[Any, Declaration, Arrays], None]
-    aggregate: Callable[[Any, Arrays | None, Iterable[Update], int], Arrays]
+    check: Callable[[Any, Declaration, Arrays | None, Arrays], None]
+    aggregate: Callable[[Any, Arrays | None, Iterable[Update], int], Aggregated]
     declare: Callable[[Any, SiteData], Declaration]
     local_update: Callable[[Any, SiteData, Arrays | None, Arrays, int, Report], LocalResult]
     install: Callable[[Any, SiteData, Arrays, Arrays, int, Report], Arrays]

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.method import Arrays, Declaration, RejectedUpdate, Update
+from models.method import Aggregated, Arrays, Declaration, RejectedUpdate, Update
 
 _CHUNK = 1 << 18  # elements worked on at once: the products stay in the cache and need no second model
 _DTYPES = (np.float16, np.float32)
 
 
-def check(settings: Any, declaration: Declaration, arrays: Arrays) -> None:
+def check(settings: Any, declaration: Declaration, previous: Arrays | None, arrays: Arrays) -> None:
     """Raises `RejectedUpdate` unless `arrays` are finite float16 or float32 tensors, at least one."""
-    del settings, declaration
+    del settings, declaration, previous
     if not arrays:
         raise RejectedUpdate("the update holds no tensor")
     for name in sorted(arrays):
@@ -29,9 +29,7 @@ def check(settings: Any, declaration: Declaration, arrays: Arrays) -> None:
             raise RejectedUpdate(f"the tensor {name!r} holds {bad} of {array.size} values that are not finite")
 
 
-def aggregate(
-    settings: Any, previous: Arrays | None, updates: Iterable[Update], seed: int
-) -> dict[str, NDArray[np.generic]]:
+def aggregate(settings: Any, previous: Arrays | None, updates: Iterable[Update], seed: int) -> Aggregated:
     """The mean of all updates, each counted by its weight, in their own dtype; summed up in float32.
 
     Raises:
@@ -45,7 +43,8 @@ def aggregate(
     for update in updates:
         if not update.weight > 0:
             raise RejectedUpdate(f"{update.site}: the weight {update.weight} is not more than 0")
-        total += update.weight
+        weight = update.weight * update.discount
+        total += weight
         if not means:
             for name, array in update.arrays.items():
                 means[name], dtypes[name] = array.astype(np.float32), array.dtype
@@ -56,11 +55,11 @@ def aggregate(
         for name, mean in means.items():
             array = update.arrays[name]  # may be read from a file each time it is looked up
             _check_same(update.site, name, array, mean, dtypes[name])
-            _move(mean.reshape(-1), array.reshape(-1), update.weight / total)
+            _move(mean.reshape(-1), array.reshape(-1), weight / total)
             del array
     if not means:
         raise ValueError("there is no update to average")
-    return {name: mean.astype(dtypes[name], copy=False) for name, mean in means.items()}
+    return Aggregated({name: mean.astype(dtypes[name], copy=False) for name, mean in means.items()})
 
 
 def _move(mean: NDArray[np.float32], towards: NDArray[np.generic], share: float) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.feddymem.settings import Settings
 from models.kmeans import kmeans
 from models.memory import MemoryBank, concatenate, from_arrays, to_arrays
-from models.method import Arrays, Declaration, RejectedUpdate, Update
+from models.method import Aggregated, Arrays, Declaration, RejectedUpdate, Update
 
 _LONGEST = 1.01  # patch features have length 1 and rows are means of them; the rest is float16 rounding
 
 
-def check(settings: Settings, declaration: Declaration, arrays: Arrays) -> None:
+def check(settings: Settings, declaration: Declaration, previous: Arrays | None, arrays: Arrays) -> None:
     """Raises `RejectedUpdate` with the figures unless `arrays` can be the bank of a site that declared so."""
+    del previous
     try:
         bank = from_arrays(arrays)
     except ValueError as error:
@@ -34,9 +34,7 @@ def check(settings: Settings, declaration: Declaration, arrays: Arrays) -> None:
         raise RejectedUpdate(f"the longest row has length {lengths.max():.3g}; means of unit features are at most 1")
 
 
-def aggregate(
-    settings: Settings, previous: Arrays | None, updates: Iterable[Update], seed: int
-) -> dict[str, NDArray[np.generic]]:
+def aggregate(settings: Settings, previous: Arrays | None, updates: Iterable[Update], seed: int) -> Aggregated:
     """The global memory: k-means of all rows, each row counted once, or simply all rows.
 
     Rows are not weighted by their counts: weighted, a large site's product takes the centres and a small site's
@@ -47,7 +45,7 @@ def aggregate(
     """
     everything = concatenate([from_arrays(update.arrays) for update in updates])
     if not settings.aggregation.kmeans:
-        return to_arrays(everything)
+        return Aggregated(to_arrays(everything))
     clusters = kmeans(everything.rows, settings.aggregation.rows, seed, n_init=10, max_iter=300)
     counts = np.bincount(clusters.labels, everything.counts, len(clusters.centres)).astype(np.float32)
-    return to_arrays(MemoryBank(clusters.centres, counts))
+    return Aggregated(to_arrays(MemoryBank(clusters.centres, counts)))

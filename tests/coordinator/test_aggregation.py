@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coordinator.aggregation import AggregationFailed, AggregationWorker
+from coordinator.aggregation import AggregationFailed, AggregationWorker, Received
 from models.method import RejectedUpdate
 from protos.errors import StateError
 from protos.jobs import JobSpec
@@ -27,12 +27,12 @@ async def worker() -> AsyncIterator[AggregationWorker]:
     await worker.stop()
 
 
-def updates(folder: Path, *values: float) -> list[tuple[str, float, Path]]:
+def updates(folder: Path, *values: float) -> list[Received]:
     found = []
     for number, value in enumerate(values):
         path = folder / f"{number}.safetensors"
         write_tensors(path, {"w": np.full(4, value, np.float32)})
-        found.append((f"site-{number}", 1.0, path))
+        found.append(Received(f"site-{number}", 1.0, 1.0, path))
     return found
 
 
@@ -44,25 +44,25 @@ async def test_aggregate_is_the_mean_and_the_same_bytes_each_time(worker: Aggreg
 
 
 async def test_update_with_nan_is_rejected_with_the_reason(worker: AggregationWorker, tmp_path: Path) -> None:
-    ((_, _, path),) = updates(tmp_path, float("nan"))
+    path = updates(tmp_path, float("nan"))[0].path
     with pytest.raises(RejectedUpdate, match="not finite"):
-        await worker.check(SPEC, {}, path)
+        await worker.check(SPEC, {}, None, path)
 
 
 async def test_file_that_is_no_tensor_file_is_rejected(worker: AggregationWorker, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("these are not tensors at all")
     with pytest.raises(RejectedUpdate, match="not a safetensors file"):
-        await worker.check(SPEC, {}, tmp_path / "text")
+        await worker.check(SPEC, {}, None, tmp_path / "text")
 
 
 async def test_good_update_passes(worker: AggregationWorker, tmp_path: Path) -> None:
-    ((_, _, path),) = updates(tmp_path, 1.0)
-    await worker.check(SPEC, {}, path)
+    path = updates(tmp_path, 1.0)[0].path
+    await worker.check(SPEC, {}, None, path)
 
 
 async def test_updates_that_do_not_fit_together_fail_naming_the_site(worker: AggregationWorker, tmp_path: Path) -> None:
     listed = updates(tmp_path, 1.0, 2.0)
-    write_tensors(listed[1][2], {"w": np.zeros(5, np.float32)})
+    write_tensors(listed[1].path, {"w": np.zeros(5, np.float32)})
     with pytest.raises(AggregationFailed, match="site-1"):
         await worker.aggregate(SPEC, 1, None, listed, tmp_path / "out")
 
@@ -83,10 +83,10 @@ async def test_answer_goes_to_its_own_request_when_an_earlier_caller_gave_up(
     worker: AggregationWorker, tmp_path: Path
 ) -> None:
     bad, good = updates(tmp_path, float("nan"), 1.0)
-    given_up = asyncio.create_task(worker.check(SPEC, {}, bad[2]))
+    given_up = asyncio.create_task(worker.check(SPEC, {}, None, bad.path))
     await asyncio.sleep(0)
     given_up.cancel()
-    await worker.check(SPEC, {}, good[2])
+    await worker.check(SPEC, {}, None, good.path)
 
 
 async def test_resting_worker_ends_and_comes_back(worker: AggregationWorker, tmp_path: Path) -> None:
@@ -94,5 +94,5 @@ async def test_resting_worker_ends_and_comes_back(worker: AggregationWorker, tmp
     process = worker._process
     await worker.rest()
     assert process.returncode == 0
-    ((_, _, path),) = updates(tmp_path, 1.0)
-    await worker.check(SPEC, {}, path)
+    path = updates(tmp_path, 1.0)[0].path
+    await worker.check(SPEC, {}, None, path)

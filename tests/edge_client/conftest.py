@@ -227,7 +227,7 @@ def judging_site(tmp_path_factory: pytest.TempPathFactory, cells: Path) -> Path:
     training.update(job, site, 1, None, job / "update.safetensors")
     settings = job_from_json((job / "spec.json").read_text()).the_settings
     updates = [Update("plant-a", 1.0, read_tensors(job / "update.safetensors"))]
-    write_tensors(job / "global.safetensors", FEDDYMEM.aggregate(settings, None, updates, 0))
+    write_tensors(job / "global.safetensors", FEDDYMEM.aggregate(settings, None, updates, 0).arrays)
     model.mkdir()
     training.install(job, site, 1, job / "global.safetensors", model)
     (site / "models" / "current").write_text("cells\n")

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.method import Arrays, Declaration, LocalResult, Method, RejectedUpdate, Report, SiteData, Unusable, Update
+from models.method import (
+    Aggregated,
+    Arrays,
+    Declaration,
+    LocalResult,
+    Method,
+    RejectedUpdate,
+    Report,
+    SiteData,
+    Unusable,
+    Update,
+)
 from protos.artifacts import MEMORY_BANK
 
 
@@ -47,13 +58,13 @@ def local_update(
     return LocalResult({"memory": bank}, float(settings.rows), {"seen": np.array([seen])}, {"seen": float(seen)})
 
 
-def check(settings: Settings, declaration: Declaration, arrays: Arrays) -> None:
+def check(settings: Settings, declaration: Declaration, previous: Arrays | None, arrays: Arrays) -> None:
     if arrays["memory"].shape != (settings.rows, 4):
         raise RejectedUpdate("the bank has another shape")
 
 
-def aggregate(settings: Settings, previous: Arrays | None, updates: Iterable[Update], seed: int) -> Arrays:
-    return {"memory": np.concatenate([update.arrays["memory"] for update in updates])}
+def aggregate(settings: Settings, previous: Arrays | None, updates: Iterable[Update], seed: int) -> Aggregated:
+    return Aggregated({"memory": np.concatenate([update.arrays["memory"] for update in updates])})
 
 
 def install(settings: Settings, data: SiteData, final: Arrays, state: Arrays, seed: int, report: Report) -> Arrays:

@@ -15,7 +15,7 @@ def _update(site: str, weight: float, **arrays: np.ndarray) -> Update:
 
 def test_two_sites_give_the_mean_by_their_weights_as_computed_by_hand():
     one, two = np.array([1, 5], np.float32), np.array([3, 1], np.float32)
-    mean = aggregate(Settings(), None, [_update("a", 1.0, w=one), _update("b", 3.0, w=two)], 0)
+    mean = aggregate(Settings(), None, [_update("a", 1.0, w=one), _update("b", 3.0, w=two)], 0).arrays
     np.testing.assert_allclose(mean["w"], [2.5, 2.0])
     np.testing.assert_array_equal(one, [1, 5])
 
@@ -23,7 +23,7 @@ def test_two_sites_give_the_mean_by_their_weights_as_computed_by_hand():
 def test_a_model_of_several_chunks_keeps_shape_and_type():
     rng = np.random.default_rng(0)
     parts = [rng.normal(size=(700, 800)).astype(np.float16) for _ in range(3)]
-    mean = aggregate(Settings(), None, [_update(str(i), 1.0, w=part) for i, part in enumerate(parts)], 0)["w"]
+    mean = aggregate(Settings(), None, [_update(str(i), 1.0, w=part) for i, part in enumerate(parts)], 0).arrays["w"]
     assert mean.dtype == np.float16
     np.testing.assert_allclose(mean, np.mean([part.astype(np.float64) for part in parts], axis=0), atol=2e-3)
 
@@ -71,7 +71,7 @@ def test_an_update_is_refused_by_site_when_it_does_not_fit_the_others(other, fau
 )
 def test_an_update_is_refused_with_figures_when_it_cannot_be_averaged(arrays, fault):
     with pytest.raises(RejectedUpdate, match=fault):
-        check(Settings(), {}, arrays)
+        check(Settings(), {}, None, arrays)
 
 
 def test_no_update_gives_no_mean():

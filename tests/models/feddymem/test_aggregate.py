@@ -20,7 +20,7 @@ def _update(site: str, rows: np.ndarray, count: float = 1.0) -> Update:
 
 
 def test_a_good_bank_is_taken():
-    check(Settings(), DECLARATION, _update("a", _unit_rows(256, 4)).arrays)
+    check(Settings(), DECLARATION, None, _update("a", _unit_rows(256, 4)).arrays)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_good_bank_is_taken():
 )
 def test_a_bank_is_refused_with_figures_when_it_cannot_be_right(rows, fault):
     with pytest.raises(RejectedUpdate, match=fault):
-        check(Settings(), DECLARATION, _update("a", rows).arrays)
+        check(Settings(), DECLARATION, None, _update("a", rows).arrays)
 
 
 @pytest.mark.parametrize(
@@ -49,17 +49,17 @@ def test_a_bank_is_refused_with_figures_when_it_cannot_be_right(rows, fault):
 )
 def test_a_hostile_update_is_refused(change, fault):
     with pytest.raises(RejectedUpdate, match=fault):
-        check(Settings(), DECLARATION, {**_update("a", _unit_rows(2, 4)).arrays, **change})
+        check(Settings(), DECLARATION, None, {**_update("a", _unit_rows(2, 4)).arrays, **change})
 
 
 def test_the_whole_bank_may_be_sent_when_memory_reduce_is_off():
-    check(Settings(memory=Memory(reduce=False)), DECLARATION, _update("a", _unit_rows(512, 4)).arrays)
+    check(Settings(memory=Memory(reduce=False)), DECLARATION, None, _update("a", _unit_rows(512, 4)).arrays)
 
 
 def test_two_sites_with_two_products_give_the_mean_of_each():
     near_x, near_y = np.array([[0.9, 0], [0.9, 0.2]], np.float32), np.array([[0, 0.9], [0.2, 0.9]], np.float32)
     settings = Settings(aggregation=Aggregation(rows=2))
-    found = aggregate(settings, None, [_update("a", near_x, 5), _update("b", near_y, 1)], 0)
+    found = aggregate(settings, None, [_update("a", near_x, 5), _update("b", near_y, 1)], 0).arrays
     order = np.argsort(found["rows"][:, 0])
     np.testing.assert_allclose(found["rows"][order], [[0.1, 0.9], [0.9, 0.1]], atol=1e-3)
     np.testing.assert_array_equal(found["counts"][order], [2, 10])
@@ -68,7 +68,7 @@ def test_two_sites_with_two_products_give_the_mean_of_each():
 def test_a_row_counts_the_same_whatever_its_count():
     rows = np.array([[0.1, 0], [0.9, 0]], np.float32)
     settings = Settings(aggregation=Aggregation(rows=1))
-    small = aggregate(settings, None, [_update("a", rows[:1], 1000), _update("b", rows[1:], 1)], 0)
+    small = aggregate(settings, None, [_update("a", rows[:1], 1000), _update("b", rows[1:], 1)], 0).arrays
     np.testing.assert_allclose(small["rows"], [[0.5, 0]], atol=1e-3)
 
 
@@ -76,12 +76,12 @@ def test_all_rows_stay_when_they_are_not_more_than_asked_for_or_k_means_is_off()
     updates = [_update("a", _unit_rows(300, 4, 1)), _update("b", _unit_rows(3, 4, 2))]
     everything = np.concatenate([update.arrays["rows"] for update in updates])
     for settings in (Settings(), Settings(aggregation=Aggregation(kmeans=False, rows=8))):
-        np.testing.assert_array_equal(aggregate(settings, None, updates, 0)["rows"], everything)
+        np.testing.assert_array_equal(aggregate(settings, None, updates, 0).arrays["rows"], everything)
 
 
 def test_the_bytes_are_equal_when_updates_and_seed_are_equal():
     updates = [_update(site, _unit_rows(256, 16, index)) for index, site in enumerate("abc")]
-    first, second = (aggregate(Settings(), None, iter(updates), 3) for _ in range(2))
+    first, second = (aggregate(Settings(), None, iter(updates), 3).arrays for _ in range(2))
     assert {name: array.tobytes() for name, array in first.items()} == {
         name: array.tobytes() for name, array in second.items()
     }

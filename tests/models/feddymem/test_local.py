@@ -23,7 +23,7 @@ def _silent(*_: object) -> None:
 
 def _round(settings, data, previous, state, seed=1):
     result = FEDDYMEM.local_update(settings, data, previous, state, seed, _silent)
-    FEDDYMEM.check(settings, FEDDYMEM.declare(settings, data), result.update)
+    FEDDYMEM.check(settings, FEDDYMEM.declare(settings, data), None, result.update)
     return result
 
 
@@ -66,7 +66,7 @@ def test_a_round_gives_the_same_bytes_when_seed_and_data_are_equal(site, texture
 def test_the_site_scores_as_its_calibration_did(site, textures, lite0):
     data = site(textures)
     first = _round(SMALL, data, None, {})
-    final = FEDDYMEM.aggregate(SMALL, None, [Update("plant-a", first.weight, first.update)], 0)
+    final = FEDDYMEM.aggregate(SMALL, None, [Update("plant-a", first.weight, first.update)], 0).arrays
     second = _round(SMALL, data, final, first.state)
     local = FEDDYMEM.install(SMALL, data, final, second.state, 0, _silent)
     assert local["calibration"].shape == (3,)

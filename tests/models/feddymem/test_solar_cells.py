@@ -52,7 +52,7 @@ def _federated(settings: Settings, sites, rounds: int):
             )
             states[site] = result.state
             updates.append(Update(site, result.weight, result.update))
-        previous = FEDDYMEM.aggregate(settings, previous, updates, derive_seed(0, number, "coordinator"))
+        previous = FEDDYMEM.aggregate(settings, previous, updates, derive_seed(0, number, "coordinator")).arrays
     return previous, states
 
 
