@@ -18,7 +18,10 @@ from protos.errors import InvalidInput, StateError
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_TENSORS = 10_000
-_DTYPES = frozenset({"F16", "F32", "F64", "I32", "I64", "U8"})
+_DTYPES = {
+    name: np.dtype(dtype)
+    for name, dtype in (("F16", "<f2"), ("F32", "<f4"), ("F64", "<f8"), ("I32", "<i4"), ("I64", "<i8"), ("U8", "u1"))
+}
 
 
 def write_tensors(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -31,7 +34,7 @@ def write_tensors(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
     """
     partial = path.with_name(path.name + ".partial")
     try:
-        save_file({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}, partial)
+        save_file({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}, partial)
     except SafetensorError as error:
         raise StateError(f"{path} cannot be written: {error}; make room") from error
     with partial.open("rb") as file:
@@ -56,7 +59,7 @@ class TensorFile(Mapping[str, NDArray[np.generic]]):
     """
 
     def __init__(self, path: Path) -> None:
-        _check_header(path)
+        self._data_start, self._entries = _read_header(path)
         self._path = path
         try:
             # Not mapped into memory: a mapped file counts as the process's own, page by page, until it is closed.
@@ -74,6 +77,18 @@ class TensorFile(Mapping[str, NDArray[np.generic]]):
             raise self._unreadable(error) from error
         return tensor
 
+    def layout(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        """The dtype and shape of a tensor, without reading it."""
+        entry = self._entries[name]
+        return _DTYPES[entry["dtype"]], tuple(entry["shape"])
+
+    def part(self, name: str, start: int, stop: int) -> NDArray[np.generic]:
+        """The values from `start` to before `stop` of a tensor laid out flat, in C order, and no others."""
+        dtype, entry = _DTYPES[self._entries[name]["dtype"]], self._entries[name]
+        offset = self._data_start + entry["data_offsets"][0] + start * dtype.itemsize
+        values: NDArray[np.generic] = np.fromfile(self._path, dtype, count=stop - start, offset=offset)
+        return values
+
     def __contains__(self, name: object) -> bool:
         return name in self._names
 
@@ -87,7 +102,8 @@ class TensorFile(Mapping[str, NDArray[np.generic]]):
         return InvalidInput(f"{self._path.name} is not a readable safetensors file: {error}")
 
 
-def _check_header(path: Path) -> None:
+def _read_header(path: Path) -> tuple[int, dict[str, Any]]:
+    """Where the data starts in the file, and each tensor's entry; whether entries fit the data is not seen here."""
     with path.open("rb") as file:
         start = file.read(8)
         if len(start) < 8:
@@ -104,5 +120,6 @@ def _check_header(path: Path) -> None:
         raise InvalidInput(f"{path.name} is not a safetensors file: its header cannot be read") from error
     if len(entries) > MAX_TENSORS:
         raise InvalidInput(f"{path.name} holds {len(entries)} tensors; at most {MAX_TENSORS} are read")
-    if foreign := dtypes - _DTYPES:
+    if foreign := dtypes - _DTYPES.keys():
         raise InvalidInput(f"{path.name} holds tensors of the type {', '.join(sorted(foreign))}, which is not read")
+    return 8 + length, entries

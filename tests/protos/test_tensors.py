@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from protos.errors import InvalidInput
-from protos.tensors import read_tensors, write_tensors
+from protos.tensors import TensorFile, read_tensors, write_tensors
 
 
 def _file(path: Path, header: bytes, body: bytes = b"", length: int | None = None) -> Path:
@@ -62,3 +62,15 @@ def test_old_file_stays_when_writing_fails(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"."):
         write_tensors(tmp_path / "a", {"x": np.array(["text"])})
     assert (tmp_path / "a").read_bytes() == before
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32, np.int64, np.uint8])
+def test_a_part_is_that_of_the_whole_tensor_laid_out_flat(tmp_path: Path, dtype: type[np.generic]) -> None:
+    arrays = {"a": np.arange(24).reshape(2, 3, 4).astype(dtype), "b": np.full((), 7, dtype), "c": np.empty(0, dtype)}
+    path = tmp_path / "tensors"
+    write_tensors(path, arrays)
+    file = TensorFile(path)
+    for name, array in arrays.items():
+        assert file.layout(name) == (array.dtype, array.shape)
+        for start, stop in ((0, array.size), (array.size // 2, array.size)):
+            np.testing.assert_array_equal(file.part(name, start, stop), array.reshape(-1)[start:stop])
