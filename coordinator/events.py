@@ -6,7 +6,7 @@ Every event carries `at`, seconds since the epoch at the coordinator. Reasons ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -43,6 +43,22 @@ class SiteRefused(Event):
 
     site: str
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteInvited(Event):
+    """A site is asked into a running job, or asked back."""
+
+    site: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteLeft(Event):
+    """A site has no part in the job any more; with `discard` neither has what the open round has of it."""
+
+    site: str
+    reason: str
+    discard: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,19 +113,52 @@ class LeaseLost(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LateUpdateKept(Event):
+    """An update of round `round`, which went on without it, is on disk and checked; the next aggregation takes it."""
+
+    round: int
+    site: str
+    epoch: int
+    digest: str
+    weight: float
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateUpdateRejected(Event):
+    """An update of round `round`, which went on without it, cannot be used."""
+
+    round: int
+    site: str
+    epoch: int
+    digest: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundShort(Event):
+    """A round waits for its quorum; the sites in `again` may try once more."""
+
+    round: int
+    reason: str
+    again: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AggregationStarted(Event):
-    """No update is taken from here on; the committed ones are being aggregated."""
+    """No update is taken from here on; the committed ones, and late ones of other sites, are being aggregated."""
 
     round: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPublished(Event):
-    """The round's global artifact is in the store; `size` in bytes."""
+    """The round's global artifact is in the store; `size` in bytes, `remarks` by site as the method made them."""
 
     round: int
     digest: str
     size: int
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +188,9 @@ class JobEnded(Event):
 _ADAPTERS: dict[str, TypeAdapter[Event]] = {
     kind.__name__: TypeAdapter(kind)
     for kind in (
-        JobSubmitted, SiteJoined, SiteRefused, RoundOpened, LeaseGranted, UpdateCommitted, UpdateRejected, LeaseLost,
-        AggregationStarted, ModelPublished, RoundClosed, ModelInstalled, JobEnded,
+        JobSubmitted, SiteInvited, SiteJoined, SiteRefused, SiteLeft, RoundOpened, LeaseGranted, UpdateCommitted,
+        UpdateRejected, LeaseLost, LateUpdateKept, LateUpdateRejected, RoundShort, AggregationStarted, ModelPublished,
+        RoundClosed, ModelInstalled, JobEnded,
     )
 }  # fmt: skip
 

@@ -9,72 +9,48 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 
 from coordinator import events as ev
-from coordinator.aggregation import AggregationFailed, AggregationWorker, Received
-from coordinator.artifact_store import ArtifactStore
-from coordinator.changes import Changes
-from coordinator.decisions import (
-    Aggregate,
+from coordinator.answers import (
     Install,
     Prepare,
     Train,
     Verdict,
     answer_to_update,
     can_deliver,
-    decide,
     judge_join,
+    late_answer,
     lease_fault,
     work_for,
 )
-from coordinator.event_log import EventLog
-from coordinator.rounds import JobState, step
+from coordinator.decisions import Aggregate, deadline, decide
+from coordinator.effects import Surroundings, aggregated, fault_of
+from coordinator.fold import late_can_deliver, step
+from coordinator.rounds import JobState
 from coordinator.status import Progress
-from models.method import RejectedUpdate
 from protos.errors import InvalidInput, StateError
-from protos.heap import give_back_heap
 
 _LOG = logging.getLogger("coordinator")
 _RETRY_S = 5.0
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all jobs of a coordinator share.
-
-    Attributes:
-        log: where events are written.
-        store: where artifacts lie.
-        worker: looks into updates and aggregates them.
-        changes: told of every event; sites wait for work on it.
-        progress: told of heartbeats as well; only watchers wait on it, for heartbeats are many.
-        scratch: a folder on the store's file system.
-        on_end: called when a job has ended.
-    """
-
-    log: EventLog
-    store: ArtifactStore
-    worker: AggregationWorker
-    changes: Changes
-    progress: Changes
-    scratch: Path
-    on_end: Callable[[], None]
+_SOON_S = 0.05  # a wall clock that is set back must not make a timer spin
 
 
 class Job:
-    """The driver of one job. Time limits start anew with the process: its own absence is no site's fault."""
+    """A running or ended job.
+
+    Args:
+        state: folded from the log.
+        surroundings: see there.
+    """
 
     def __init__(self, state: JobState, surroundings: Surroundings) -> None:
         self.state = state
         self.progress: dict[str, Progress] = {}
         self._all = surroundings
         self._loop = asyncio.get_running_loop()
-        self._gather_until = self._loop.time() + state.spec.rounds.gather_s
-        self._round_since = self._loop.time()
-        self._moved: dict[str, float] = {}  # site -> its last progress on the loop's clock
+        self._since = self._loop.time()  # the start of the gathering, then of the round
+        self._moved: dict[str, float] = {}  # site -> its last progress in this job, on the loop's clock
         self._timer: asyncio.TimerHandle | None = None
         self._aggregation: asyncio.Task[None] | None = None
 
@@ -110,23 +86,21 @@ class Job:
 
     def heartbeat(self, site: str, number: int, epoch: int, progress: Progress) -> Verdict:
         """Takes a site's progress in; one that was thought lost is back."""
-        if not can_deliver(self.state, site, number, epoch):
+        late = late_can_deliver(self.state, site, number, epoch)
+        if not (late or can_deliver(self.state, site, number, epoch)):
             return Verdict(False, lease_fault(self.state, site, number, epoch))
         before = self.progress.get(site, Progress())
         self.progress[site] = progress
         if (before.stage, before.step, before.bytes_done) != (progress.stage, progress.step, progress.bytes_done):
-            self._moved[site] = self._loop.time()
-            self.record(ev.LeaseGranted(at=time.time(), round=number, site=site, epoch=epoch))
+            self._heard(site)
+            if not late:
+                self.record(ev.LeaseGranted(at=time.time(), round=number, site=site, epoch=epoch))
             self._all.progress.notify()
         return Verdict(True)
 
     def fail_round(self, site: str, number: int, epoch: int, reason: str) -> None:
         """A site cannot do this round."""
         self.record(ev.LeaseLost(at=time.time(), round=number, site=site, epoch=epoch, reason=reason, may_return=False))
-
-    def installed(self, site: str) -> None:
-        """The site runs the final model."""
-        self.record(ev.ModelInstalled(at=time.time(), site=site))
 
     async def deliver(self, site: str, number: int, epoch: int, digest: str, weight: float) -> Verdict:
         """A committed artifact as a site's update of a round; a repeat gets the first answer.
@@ -138,19 +112,20 @@ class Job:
             return known
         if not self._all.store.owned_by(site, digest):
             raise InvalidInput(f"{site} has not committed artifact {digest[:12]}; upload and commit it first")
-        self._moved[site] = self._loop.time()
-        fault = await self._fault(number, digest, weight)
+        self._heard(site)
+        fault = await fault_of(self.state, self._all, number, digest, weight)
         if (known := answer_to_update(self.state, site, number, epoch, digest)) is not None:
             return known
-        now = time.time()
+        late = late_can_deliver(self.state, site, number, epoch)
         if fault:
-            self.record(ev.UpdateRejected(at=now, round=number, site=site, epoch=epoch, digest=digest, reason=fault))
+            rejected = ev.LateUpdateRejected if late else ev.UpdateRejected
+            self.record(rejected(at=time.time(), round=number, site=site, epoch=epoch, digest=digest, reason=fault))
             return Verdict(False, fault)
-        size = self._all.store.path(digest).stat().st_size
+        taken, size = ev.LateUpdateKept if late else ev.UpdateCommitted, self._all.store.path(digest).stat().st_size
         self.record(
-            ev.UpdateCommitted(at=now, round=number, site=site, epoch=epoch, digest=digest, weight=weight, size=size)
+            taken(at=time.time(), round=number, site=site, epoch=epoch, digest=digest, weight=weight, size=size)
         )
-        return Verdict(True)
+        return Verdict(True, late_answer(self.state, site, number) if late else "")
 
     def close(self) -> None:
         """Stops timers and tasks; the log alone holds the job from here on."""
@@ -159,47 +134,14 @@ class Job:
         if self._aggregation is not None:
             self._aggregation.cancel()
 
-    async def _fault(self, number: int, digest: str, weight: float) -> str:
-        spec, store, before = self.state.spec, self._all.store, self._global_before(number)
-        base = store.path(before) if before else None
-        if not 0 < weight < float("inf"):
-            return f"its weight is {weight:g}; a positive number is needed"
-        if (media_type := store.manifest(digest).media_type) != spec.the_method.media_type:
-            return f"it is of the type {media_type}; the method {spec.method} takes {spec.the_method.media_type}"
-        try:
-            await self._all.worker.check(spec, self.state.declaration or {}, base, store.path(digest))
-        except (RejectedUpdate, AggregationFailed) as error:
-            return str(error)
-        return ""
-
-    def _global_before(self, number: int) -> str:
-        return self.state.rounds[number - 2].global_digest if number > 1 else ""
-
     async def _aggregate(self, number: int) -> None:
         try:
-            event = await self._aggregated(number)
+            event = await aggregated(self.state, self._all, number)
             self._aggregation = None
             self.record(event)
         except StateError as error:
             self._aggregation = None
             self._pause(error)
-
-    async def _aggregated(self, number: int) -> ev.Event:
-        spec, store, this = self.state.spec, self._all.store, self.state.rounds[number - 1]
-        before = self._global_before(number)
-        updates = [
-            Received(site, this.leases[site].weight, 1.0, store.path(this.leases[site].digest))
-            for site in this.committed
-        ]
-        give_back_heap()  # the uploads are in: leave the memory to the worker
-        out = self._all.scratch / f"{self.state.job}.global"
-        try:
-            await self._all.worker.aggregate(spec, number, store.path(before) if before else None, updates, out)
-        except AggregationFailed as error:
-            reason = f"the aggregation of round {number} failed: {error}"
-            return ev.JobEnded(at=time.time(), outcome="failed", reason=reason)
-        manifest = await store.adopt(out, spec.the_method.media_type)
-        return ev.ModelPublished(at=time.time(), round=number, digest=manifest.digest, size=manifest.size)
 
     def _note(self, event: ev.Event) -> bool:
         after = step(self.state, event)
@@ -209,35 +151,50 @@ class Job:
         self.state = after
         _LOG.info("%s: %s", self.state.job, event)
         if isinstance(event, ev.RoundOpened):
-            self._round_since = self._loop.time()
+            self._since = self._loop.time()
             self.progress.clear()
         elif isinstance(event, ev.LeaseGranted):
-            self._moved[event.site] = self._loop.time()
+            self._heard(event.site)
+        elif isinstance(event, ev.RoundShort):
+            self._since = self._loop.time()  # those that may try again have as long as at first
         elif isinstance(event, ev.JobEnded):
             self._all.on_end()
         self._all.changes.notify()
         self._all.progress.notify()
         return True
 
+    def _heard(self, site: str) -> None:
+        self._moved[site] = self._all.moved[site] = self._loop.time()
+
     def _decide(self) -> ev.Event | Aggregate | None:
         now = self._loop.time()
-        silent = [site for site, deadline in self._deadlines().items() if deadline <= now]
-        return decide(self.state, time.time(), gather_over=now >= self._gather_until, silent=silent)
+        silent = [site for site, due in self._silent_at().items() if due <= now]
+        return decide(self.state, time.time(), gather_over=now >= self._gather_until(), silent=silent)
 
-    def _deadlines(self) -> dict[str, float]:
+    def _gather_until(self) -> float:
+        # A site that works on another job can answer this one when it is through with a round.
+        busy = max((self._all.moved.get(site, 0.0) for site in self.state.sites("invited")), default=0.0)
+        return max(self._since, busy) + self.state.spec.rounds.gather_s
+
+    def _silent_at(self) -> dict[str, float]:
         this, limit = self.state.round, self.state.spec.rounds.progress_s
         if self.state.outcome is not None or this is None or not this.accepting:
             return {}
         return {
-            site: max(self._moved.get(site, 0.0), self._round_since) + limit
+            # Before its lease a site may be at work on another job, or on an older round; then it must not go on here.
+            site: max((self._all.moved if lease.state == "waiting" else self._moved).get(site, 0.0), self._since)
+            + limit
             for site, lease in this.leases.items()
             if lease.pending
         }
 
     def _next_deadline(self) -> float | None:
         if self.state.outcome is None and self.state.round is None:
-            return self._gather_until
-        return min(self._deadlines().values(), default=None)
+            return self._gather_until()
+        due = list(self._silent_at().values())
+        if (moment := deadline(self.state)) is not None:
+            due.append(self._loop.time() + max(_SOON_S, moment - time.time()))
+        return min(due, default=None)
 
     def _pause(self, error: StateError) -> None:
         _LOG.error("job %s waits: %s", self.state.job, error)

@@ -63,18 +63,36 @@ def show(job: JobArgument, state: StateOption = None, as_json: JsonOption = Fals
 
 @job_app.command()
 def watch(job: JobArgument, state: StateOption = None, as_json: JsonOption = False) -> None:
-    """Follow a job to its end, with a progress bar per site. Exits with 9 unless it has finished."""
-    from coordinator.watch import follow
-    from protos.v1.jobs_pb2 import JOB_PHASE_FINISHED, ShowJobRequest
+    """Follow a job to its end, with a progress bar per site. Exits with 9 unless it has finished.
 
-    with _coordinator(state) as stub:
-        last = follow(stub.WatchJob(ShowJobRequest(job=job)))
+    A coordinator that goes away meanwhile is waited for, ten minutes long.
+    """
+    from coordinator.state import default_state
+    from coordinator.watch import follow, statuses
+    from protos.v1.jobs_pb2 import JOB_PHASE_FINISHED
+
+    last = follow(statuses(state or default_state(), job))
     if as_json:
         print(json.dumps(_document(last)))
     else:
         print(f"{last.job}: {_phase(last)} after {len(last.history)} rounds. {last.reason}".rstrip())
     if last.phase != JOB_PHASE_FINISHED:
         raise typer.Exit(9)
+
+
+@job_app.command()
+def invite(
+    job: JobArgument,
+    site: Annotated[str, typer.Argument(help="An enrolled site: a new one, or one that has left or was refused.")],
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a site into a running job, from the next round on."""
+    from protos.v1.jobs_pb2 import InviteSiteRequest
+
+    with _coordinator(state) as stub:
+        status = stub.InviteSite(InviteSiteRequest(job=job, site=site))
+    print(json.dumps(_document(status)) if as_json else f"{site} is invited to {status.job}")
 
 
 @job_app.command()
@@ -101,7 +119,7 @@ def report(job: JobArgument, state: StateOption = None, as_json: JsonOption = Fa
         return
     rows = (
         (str(past.round), ", ".join(past.committed), f"{past.bytes_up:,}", f"{past.bytes_down:,}",
-         f"{past.seconds:.1f}", past.reason)
+         f"{past.seconds:.1f}", "\n".join([past.reason, *(f"{site}: {text}" for site, text in past.remarks.items())]))
         for past in status.history
     )  # fmt: skip
     _print_table(("round", "delivered", "bytes up", "bytes down", "seconds", "closed because"), rows)
@@ -145,7 +163,7 @@ def _document(status: JobStatus) -> dict[str, Any]:
         "history": [
             {"round": past.round, "reason": past.reason, "committed": list(past.committed),
              "missing": dict(past.missing), "global_digest": past.global_digest.hex(), "bytes_up": past.bytes_up,
-             "bytes_down": past.bytes_down, "seconds": past.seconds}
+             "bytes_down": past.bytes_down, "seconds": past.seconds, "remarks": dict(past.remarks)}
             for past in status.history
         ],
         "spec": json.loads(status.spec_json) if status.spec_json else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Collection, Coroutine
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 from coordinator import events as ev
 from coordinator.aggregation import AggregationWorker
+from coordinator.answers import Install, Prepare, Train, work_for
 from coordinator.artifact_store import ArtifactStore
 from coordinator.changes import Changes
-from coordinator.decisions import Install, Prepare, Train
+from coordinator.effects import Surroundings
 from coordinator.event_log import EventLog
-from coordinator.job import Job, Surroundings
-from coordinator.rounds import JobState, start, step
+from coordinator.fold import start, step
+from coordinator.job import Job
+from coordinator.rounds import JobState
 from coordinator.sites import Sites
 from models.method import methods
 from protos.errors import InvalidInput, StateError
@@ -23,6 +26,9 @@ from protos.heap import give_back_heap
 from protos.jobs import JobSpec, job_to_json
 
 Work = Prepare | Train | Install
+
+_LOG = logging.getLogger("coordinator")
+_REVOCATIONS_S = 1.0  # how soon a job notices that a site was revoked
 
 
 class Jobs:
@@ -35,6 +41,7 @@ class Jobs:
         self._worker = AggregationWorker()
         self._all = Surroundings(log, store, self._worker, self._changes, self.progress, scratch, self._job_ended)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._served: dict[str, str] = {}  # site -> the job that it last got work of
         self._jobs = {name: Job(state, self._all) for name, state in replay(log).items()}
 
     def resume(self) -> None:
@@ -46,6 +53,7 @@ class Jobs:
             self._spawn(self._worker.start())
         for job in self._jobs.values():
             job.advance()
+        self._spawn(self._follow_revocations())
 
     def submit(self, spec: JobSpec) -> Job:
         """Starts a job; a repeat of a running job's submission gets that job.
@@ -83,15 +91,43 @@ class Jobs:
         return list(self._jobs.values())
 
     async def next_work(self, site: str, ignore: Collection[str], wait_s: float) -> tuple[Job, Work] | None:
-        """What a site can do, as soon as there is something, or None when the time is over."""
+        """What a site can do, as soon as there is something, or None when the time is over.
+
+        Where several jobs have work for the site, they take turns.
+        """
 
         def look() -> tuple[Job, Work] | None:
-            for name, job in self._jobs.items():
+            for name in self._turns(site):
+                job = self._jobs[name]
                 if name not in ignore and (work := job.work(site)) is not None:
+                    self._served[site] = name
                     return job, work
             return None
 
         return await self._changes.until(look, wait_s)
+
+    def queue(self, site: str, at_work_on: str) -> list[str]:
+        """The jobs that have work for a site besides the one that it is at work on, in their turn."""
+        turns = (name for name in self._turns(site) if name != at_work_on)
+        return [name for name in turns if work_for(self._jobs[name].state, site) is not None]
+
+    def invite(self, name: str, site: str) -> Job:
+        """Takes an enrolled site into a running job, from the next round on; a repeat changes nothing.
+
+        Raises:
+            InvalidInput: there is no such job or site, or the job is over.
+        """
+        job = self.get(name)
+        if site not in self._enrolled():
+            raise InvalidInput(f"{site[:80]} is not enrolled, or revoked; 'edgefed coordinator sites' lists the sites")
+        if job.state.outcome is not None:
+            raise InvalidInput(f"job {name} is over; submit a new one")
+        job.record(ev.SiteInvited(at=time.time(), site=site))
+        return job
+
+    def leave(self, name: str, site: str, reason: str) -> None:
+        """Takes a site out of a job, from the current round on; a repeat changes nothing."""
+        self.of_site(name, site).record(ev.SiteLeft(at=time.time(), site=site, reason=reason))
 
     def may_read(self, site: str, digest: str) -> bool:
         """Whether an artifact is a global model of a job that the site has joined."""
@@ -104,6 +140,8 @@ class Jobs:
 
     async def close(self) -> None:
         """Stops everything; what is not finished goes on when the coordinator starts again."""
+        for task in self._tasks:
+            task.cancel()
         for job in self._jobs.values():
             job.close()
         await self._worker.stop()
@@ -113,7 +151,7 @@ class Jobs:
         return any(job.state.outcome is None for job in self._jobs.values())
 
     def _invited(self, spec: JobSpec) -> tuple[str, ...]:
-        enrolled = {site.name for site in self._sites.listing() if not site.revoked}
+        enrolled = self._enrolled()
         if unknown := sorted(set(spec.rounds.sites) - enrolled):
             raise InvalidInput(
                 f"job {spec.name} names {', '.join(unknown)}: not enrolled or revoked; 'edgefed coordinator sites' "
@@ -124,7 +162,36 @@ class Jobs:
             raise InvalidInput("no site is enrolled; invite one first: edgefed coordinator invite SITE")
         if spec.rounds.quorum > len(invited):
             raise InvalidInput(f"the quorum of {spec.rounds.quorum} cannot be reached by {len(invited)} sites")
+        if spec.rounds.buffer > len(invited):
+            raise InvalidInput(f"the buffer of {spec.rounds.buffer} cannot be filled by {len(invited)} sites")
         return invited
+
+    def _enrolled(self) -> set[str]:
+        return {site.name for site in self._sites.listing() if not site.revoked}
+
+    def _turns(self, site: str) -> list[str]:
+        names = list(self._jobs)
+        last = self._served.get(site)
+        after = names.index(last) + 1 if last in self._jobs else 0
+        return names[after:] + names[:after]
+
+    async def _follow_revocations(self) -> None:
+        # A site is revoked by another process, in the database.
+        while True:
+            await asyncio.sleep(_REVOCATIONS_S)
+            if not self._active:
+                continue
+            try:
+                revoked = [site.name for site in self._sites.listing() if site.revoked]
+                for site in revoked:
+                    self._expel(site)
+            except StateError as error:
+                _LOG.error("%s", error)
+
+    def _expel(self, site: str) -> None:
+        left = ev.SiteLeft(at=time.time(), site=site, reason="its certificate was revoked", discard=True)
+        for job in self._jobs.values():
+            job.record(left)
 
     def _job_ended(self) -> None:
         if not self._active:

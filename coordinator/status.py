@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from coordinator.rounds import JobState, Round
+from coordinator.fold import late_can_deliver
+from coordinator.rounds import JobState, Round, discount
 from protos.jobs import job_to_json
 from protos.v1 import jobs_pb2
 
@@ -57,6 +58,8 @@ def _waits_for(state: JobState) -> str:
     if state.round.aggregating:
         return f"aggregates {len(state.round.committed)} updates"
     pending = sorted(site for site, lease in state.round.leases.items() if lease.pending)
+    if state.round.short_at is not None:
+        return state.round.reason
     return f"waits for {', '.join(pending)}"
 
 
@@ -66,8 +69,12 @@ def _site(state: JobState, site: str, progress: Progress) -> jobs_pb2.SiteProgre
     shown, reason = str(member.state), member.reason
     if member.installed:
         shown = "installed"
+    elif member.state == "left":
+        pass
     elif lease is not None and lease.state != "waiting":
         shown, reason = lease.state, lease.reason
+    elif (older := _still_at(state, site)) is not None:
+        shown, reason = "training", f"still for round {older}"
     working = shown == "training"
     return jobs_pb2.SiteProgress(
         site=site,
@@ -80,6 +87,24 @@ def _site(state: JobState, site: str, progress: Progress) -> jobs_pb2.SiteProgre
     )
 
 
+def _still_at(state: JobState, site: str) -> int | None:
+    """The round before the latest that a site is still at work on, and may deliver late."""
+    for past in reversed(state.rounds[:-1]):
+        if (lease := past.leases.get(site)) is not None:
+            current = lease.state == "training" and late_can_deliver(state, site, past.number, lease.epoch)
+            return past.number if current else None
+    return None
+
+
+def _remarks(state: JobState, past: Round) -> dict[str, str]:
+    late = {
+        site: f"its update of round {update.made_for} came late and counts {discount(state, update, past.number):.2g}"
+        for site, update in past.late.items()
+    }
+    both = {site: f"{late[site]}; {past.remarks[site]}" for site in late.keys() & past.remarks.keys()}
+    return {**past.remarks, **late, **both}
+
+
 def _record(state: JobState, past: Round) -> jobs_pb2.RoundRecord:
     committed = past.committed
     return jobs_pb2.RoundRecord(
@@ -88,7 +113,8 @@ def _record(state: JobState, past: Round) -> jobs_pb2.RoundRecord:
         committed=committed,
         missing=past.missing,
         global_digest=bytes.fromhex(past.global_digest),
-        bytes_up=sum(past.leases[site].size for site in committed),
+        bytes_up=sum(past.leases[site].size for site in committed) + sum(late.size for late in past.late.values()),
         bytes_down=past.global_size * len(state.sites("joined")),
         seconds=(past.closed_at or past.opened_at) - past.opened_at,
+        remarks=_remarks(state, past),
     )

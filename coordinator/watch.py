@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from protos.v1.jobs_pb2 import JobStatus, SiteProgress
+from coordinator.operator_channel import connect
+from protos.errors import Unavailable
+from protos.v1.jobs_pb2 import JobStatus, ShowJobRequest, SiteProgress
 
+_LOG = logging.getLogger("coordinator.watch")
+_PAUSE_S, _GIVE_UP_S = 1.0, 600.0
 _NAME, _BAR = 12, 24  # characters; what is left of the line says what is going on
+
+
+def statuses(root: Path, job: str) -> Iterator[JobStatus]:
+    """A job's status now and after every change, until its end; across restarts of the coordinator.
+
+    Raises:
+        Unavailable: there is no coordinator, or the one that was there has been away for ten minutes.
+        EdgeFedError: as `operator_channel.connect`.
+    """
+    seen: float | None = None
+    while True:
+        try:
+            with connect(root) as stub:
+                for status in stub.WatchJob(ShowJobRequest(job=job)):
+                    seen = time.monotonic()
+                    yield status
+            return
+        except Unavailable as error:
+            if seen is None or time.monotonic() - seen > _GIVE_UP_S:
+                raise
+            _LOG.warning("%s; waiting for it", error)
+            time.sleep(_PAUSE_S)
 
 
 def follow(statuses: Iterable[JobStatus]) -> JobStatus:

@@ -88,6 +88,22 @@ def ledger(state: StateDir = None, as_json: AsJson = False) -> None:
         print_ledger(opened.ledger, entries)
 
 
+@app.command()
+def leave(
+    job: Annotated[str, typer.Argument(help="The job's name, as in `edgefed client status`.")],
+    reason: Annotated[str, typer.Option(help="Why; the coordinator's operator reads it.")] = "by its own decision",
+    state: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Leave a job, at once; what was delivered stays delivered. The coordinator's operator can invite again."""
+    import asyncio
+
+    from edge_client.leaving import leave_job
+
+    asyncio.run(leave_job(_root(state), job, reason))
+    typer.echo(json.dumps({"job": job, "left": True}) if as_json else f"left job {job}")
+
+
 register(app)
 
 

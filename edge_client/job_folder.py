@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Standing:
 
     Attributes:
         job: its name.
-        state: joined, declined, refused, training, delivered, stopped, failed or installed.
+        state: joined, declined, refused, queued, training, delivered, stopped, failed, left or installed.
         round: the latest that the site worked on, 0 before the first.
         rounds: of the job, 0 while unknown.
         reason: why, where there is something to say.
@@ -91,6 +92,15 @@ class JobFolder:
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
         self.forget_states()
+
+
+def stand_in_queue(state: SiteState, jobs: Iterable[str], at_work_on: str) -> None:
+    """Notes the jobs that have work for this site while it is at work on another one."""
+    for job in jobs:
+        folder = JobFolder(state, job)
+        with disk_errors(state.jobs):
+            folder.path.mkdir(exist_ok=True)
+        folder.stand(Standing(job, "queued", reason=f"after a round of {at_work_on}"))
 
 
 def standings(state: SiteState) -> list[Standing]:

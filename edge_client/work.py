@@ -11,7 +11,7 @@ from typing import Any
 from edge_client.config import load_site_config
 from edge_client.connection import Connection
 from edge_client.delivery import deliver
-from edge_client.job_folder import JobFolder, Standing
+from edge_client.job_folder import JobFolder, Standing, stand_in_queue
 from edge_client.lease import LeaseLost, Progress, hold_lease
 from edge_client.outbox import Outbox, Parcel
 from edge_client.state import SiteState, disk_errors
@@ -127,14 +127,16 @@ class SiteWork:
         reply = await deliver(parcel, self._outbox, self._connection, self._state.ledger, progress)
         folder = JobFolder(self._state, parcel.job)
         if reply.accepted:
-            folder.stand(Standing(parcel.job, "delivered", parcel.round))
-            log.info("job %s: round %d: delivered %d bytes", parcel.job, parcel.round, parcel.manifest.size)
+            folder.stand(Standing(parcel.job, "delivered", parcel.round, reason=reply.reason))
+            size, late = parcel.manifest.size, f"; {reply.reason}" if reply.reason else ""
+            log.info("job %s: round %d: delivered %d bytes%s", parcel.job, parcel.round, size, late)
         else:
             folder.stand(Standing(parcel.job, "failed", parcel.round, reason=reply.reason))
             log.warning("job %s: round %d: the update does not count: %s", parcel.job, parcel.round, reply.reason)
 
     async def _under_lease(self, work: work_pb2.Train, folder: JobFolder) -> None:
         progress = Progress()
+        queue: list[str] = []
 
         async def beat() -> work_pb2.HeartbeatReply:
             request = work_pb2.HeartbeatRequest(
@@ -143,7 +145,11 @@ class SiteWork:
                 bytes_done=progress.bytes_done, eta_s=progress.eta_s,
                 disk_free_bytes=shutil.disk_usage(self._state.root).free,
             )  # fmt: skip
-            return await self._connection.call(self._connection.work.Heartbeat, request, timeout_s=HEARTBEAT_CALL_S)
+            reply = await self._connection.call(self._connection.work.Heartbeat, request, timeout_s=HEARTBEAT_CALL_S)
+            if new := set(reply.queued_jobs) - set(queue):
+                stand_in_queue(self._state, sorted(new), at_work_on=work.job)
+            queue[:] = reply.queued_jobs
+            return reply
 
         await hold_lease(self._round(work, folder, progress), beat)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
@@ -26,6 +26,12 @@ class RoundPolicy(BaseModel):
         quorum: how many updates a round needs; 0 means all invited sites.
         gather_s: seconds to wait for the invited sites to join before the first round opens with those that did.
         progress_s: seconds without progress after which a site loses its lease of a round.
+        deadline_s: seconds after a round's opening from which on a quorum is enough; 0 waits for every site that works.
+        short: what a round does that cannot reach its quorum: it fails with its job, or waits for sites to come back.
+        late: what becomes of an update whose round is over: dropped, or counted in the next round.
+        staleness: a late update that is `a` rounds old counts (1 + a) ** -staleness (FedBuff's discount at 0.5).
+        buffer: asynchronous mode: a round is aggregated as soon as it has this many updates, and who is still at work
+            on an older global goes on and is counted late; 0 is the synchronous mode.
     """
 
     model_config = _STRICT
@@ -35,6 +41,11 @@ class RoundPolicy(BaseModel):
     quorum: Annotated[int, Field(ge=0)] = 0
     gather_s: Annotated[float, Field(gt=0, le=7 * 86_400)] = 60.0
     progress_s: Annotated[float, Field(gt=0, le=7 * 86_400)] = 300.0
+    deadline_s: Annotated[float, Field(ge=0, le=365 * 86_400)] = 0.0
+    short: Literal["fail", "wait"] = "fail"
+    late: Literal["drop", "next-round"] = "drop"
+    staleness: Annotated[float, Field(ge=0, le=10)] = 0.5
+    buffer: Annotated[int, Field(ge=0)] = 0
 
     @field_validator("sites")
     @classmethod
@@ -50,6 +61,16 @@ class RoundPolicy(BaseModel):
     def _quorum_possible(self) -> RoundPolicy:
         if self.sites and self.quorum > len(self.sites):
             raise ValueError(f"the quorum of {self.quorum} cannot be reached by {len(self.sites)} sites")
+        if self.sites and self.buffer > len(self.sites):
+            raise ValueError(f"the buffer of {self.buffer} cannot be filled by {len(self.sites)} sites")
+        return self
+
+    @model_validator(mode="after")
+    def _buffer_possible(self) -> RoundPolicy:
+        if self.buffer and self.late != "next-round":
+            raise ValueError('a buffer (asynchronous rounds) needs late = "next-round"; there is always somebody late')
+        if self.buffer and self.quorum > self.buffer:
+            raise ValueError(f"the quorum of {self.quorum} is more than the buffer of {self.buffer}")
         return self
 
 

@@ -67,6 +67,11 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
         return _status(job)
 
     @answers("operator")
+    async def InviteSite(self, request: pb.InviteSiteRequest, role: Role) -> pb.JobStatus:
+        """Takes a site into a running job."""
+        return _status(self._jobs.invite(request.job, request.site))
+
+    @answers("operator")
     async def ListSites(self, request: pb.ListSitesRequest, role: Role) -> pb.ListSitesReply:
         """All sites."""
         return pb.ListSitesReply(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from importlib.metadata import version
 
+from coordinator import events as ev
+from coordinator.answers import Install, Prepare
 from coordinator.certificates import Role
-from coordinator.decisions import Install, Prepare
 from coordinator.job import Job
 from coordinator.jobs import Jobs, Work
 from coordinator.services.door import Door, answers, plain
@@ -74,7 +75,8 @@ class WorkService(work_pb2_grpc.WorkServicer):
         )
         job = self._jobs.of_site(request.job, role.name)
         verdict = job.heartbeat(role.name, request.round, request.epoch, progress)
-        return pb.HeartbeatReply(lease_valid=verdict.accepted, reason=verdict.reason)
+        queued = self._jobs.queue(role.name, at_work_on=request.job)
+        return pb.HeartbeatReply(lease_valid=verdict.accepted, reason=verdict.reason, queued_jobs=queued)
 
     @answers("site")
     async def SubmitUpdate(self, request: pb.SubmitUpdateRequest, role: Role) -> pb.SubmitUpdateReply:
@@ -92,6 +94,13 @@ class WorkService(work_pb2_grpc.WorkServicer):
         return pb.FailRoundReply()
 
     @answers("site")
+    async def LeaveJob(self, request: pb.LeaveJobRequest, role: Role) -> pb.LeaveJobReply:
+        """A site takes itself out of a job."""
+        reason = plain(request.reason, _REASON) or "left and did not say why"
+        self._jobs.leave(request.job, role.name, reason)
+        return pb.LeaveJobReply()
+
+    @answers("site")
     async def ReportInstalled(self, request: pb.ReportInstalledRequest, role: Role) -> pb.ReportInstalledReply:
         """The final model is installed at the site."""
         job = self._jobs.of_site(request.job, role.name)
@@ -99,7 +108,7 @@ class WorkService(work_pb2_grpc.WorkServicer):
             raise InvalidInput(
                 f"the final model of job {request.job} is {job.state.global_digest[:12] or 'not made yet'}"
             )
-        job.installed(role.name)
+        job.record(ev.ModelInstalled(at=time.time(), site=role.name))
         return pb.ReportInstalledReply()
 
 

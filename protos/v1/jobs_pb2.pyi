@@ -142,6 +142,28 @@ class CancelJobRequest(_message.Message):
 Global___CancelJobRequest: _TypeAlias = CancelJobRequest  # noqa: Y015
 
 @_typing.final
+class InviteSiteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    site: _builtins.str
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+        site: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "site", b"site"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InviteSiteRequest: _TypeAlias = InviteSiteRequest  # noqa: Y015
+
+@_typing.final
 class ListSitesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -265,7 +287,7 @@ class SiteProgress(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     state: _builtins.str
-    """invited, joined, refused, training, committed, rejected, lost, installed"""
+    """invited, joined, refused, left, training, committed, rejected, lost, installed"""
     stage: _builtins.str
     step: _builtins.int
     steps: _builtins.int
@@ -314,6 +336,26 @@ class RoundRecord(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class RemarksEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ROUND_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     COMMITTED_FIELD_NUMBER: _builtins.int
@@ -322,6 +364,7 @@ class RoundRecord(_message.Message):
     BYTES_UP_FIELD_NUMBER: _builtins.int
     BYTES_DOWN_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
     round: _builtins.int
     reason: _builtins.str
     """why it closed"""
@@ -337,6 +380,10 @@ class RoundRecord(_message.Message):
     def missing(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """site -> why"""
 
+    @_builtins.property
+    def remarks(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """site -> what the aggregation did with its update, and how a late one counted"""
+
     def __init__(
         self,
         *,
@@ -348,10 +395,11 @@ class RoundRecord(_message.Message):
         bytes_up: _builtins.int = ...,
         bytes_down: _builtins.int = ...,
         seconds: _builtins.float = ...,
+        remarks: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "committed", b"committed", "global_digest", b"global_digest", "missing", b"missing", "reason", b"reason", "round", b"round", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_down", b"bytes_down", "bytes_up", b"bytes_up", "committed", b"committed", "global_digest", b"global_digest", "missing", b"missing", "reason", b"reason", "remarks", b"remarks", "round", b"round", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

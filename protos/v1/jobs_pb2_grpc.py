@@ -60,6 +60,11 @@ class JobsStub:
                 request_serializer=protos_dot_v1_dot_jobs__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=protos_dot_v1_dot_jobs__pb2.JobStatus.FromString,
                 _registered_method=True)
+        self.InviteSite = channel.unary_unary(
+                '/edgefed.v1.Jobs/InviteSite',
+                request_serializer=protos_dot_v1_dot_jobs__pb2.InviteSiteRequest.SerializeToString,
+                response_deserializer=protos_dot_v1_dot_jobs__pb2.JobStatus.FromString,
+                _registered_method=True)
         self.ListSites = channel.unary_unary(
                 '/edgefed.v1.Jobs/ListSites',
                 request_serializer=protos_dot_v1_dot_jobs__pb2.ListSitesRequest.SerializeToString,
@@ -102,6 +107,13 @@ class JobsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InviteSite(self, request, context):
+        """Takes an enrolled site into a running job, from the next round on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSites(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -134,6 +146,11 @@ def add_JobsServicer_to_server(servicer, server):
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
                     request_deserializer=protos_dot_v1_dot_jobs__pb2.CancelJobRequest.FromString,
+                    response_serializer=protos_dot_v1_dot_jobs__pb2.JobStatus.SerializeToString,
+            ),
+            'InviteSite': grpc.unary_unary_rpc_method_handler(
+                    servicer.InviteSite,
+                    request_deserializer=protos_dot_v1_dot_jobs__pb2.InviteSiteRequest.FromString,
                     response_serializer=protos_dot_v1_dot_jobs__pb2.JobStatus.SerializeToString,
             ),
             'ListSites': grpc.unary_unary_rpc_method_handler(
@@ -277,6 +294,33 @@ class Jobs:
             target,
             '/edgefed.v1.Jobs/CancelJob',
             protos_dot_v1_dot_jobs__pb2.CancelJobRequest.SerializeToString,
+            protos_dot_v1_dot_jobs__pb2.JobStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InviteSite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/edgefed.v1.Jobs/InviteSite',
+            protos_dot_v1_dot_jobs__pb2.InviteSiteRequest.SerializeToString,
             protos_dot_v1_dot_jobs__pb2.JobStatus.FromString,
             options,
             channel_credentials,

@@ -39,6 +39,8 @@ class JobsStub:
     WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_pb2.ShowJobRequest, _jobs_pb2.JobStatus]
     """Streams the job's status now and after every change, until the job has ended."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.JobStatus]
+    InviteSite: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.InviteSiteRequest, _jobs_pb2.JobStatus]
+    """Takes an enrolled site into a running job, from the next round on."""
     ListSites: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ListSitesRequest, _jobs_pb2.ListSitesReply]
 
 @_typing.type_check_only
@@ -52,6 +54,8 @@ class JobsAsyncStub(JobsStub):
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_pb2.ShowJobRequest, _jobs_pb2.JobStatus]  # type: ignore[assignment]
     """Streams the job's status now and after every change, until the job has ended."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.JobStatus]  # type: ignore[assignment]
+    InviteSite: _aio.UnaryUnaryMultiCallable[_jobs_pb2.InviteSiteRequest, _jobs_pb2.JobStatus]  # type: ignore[assignment]
+    """Takes an enrolled site into a running job, from the next round on."""
     ListSites: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ListSitesRequest, _jobs_pb2.ListSitesReply]  # type: ignore[assignment]
 
 class JobsServicer(metaclass=_abc_1.ABCMeta):
@@ -92,6 +96,14 @@ class JobsServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.JobStatus, _abc.Awaitable[_jobs_pb2.JobStatus]]: ...
+
+    @_abc_1.abstractmethod
+    def InviteSite(
+        self,
+        request: _jobs_pb2.InviteSiteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.JobStatus, _abc.Awaitable[_jobs_pb2.JobStatus]]:
+        """Takes an enrolled site into a running job, from the next round on."""
 
     @_abc_1.abstractmethod
     def ListSites(

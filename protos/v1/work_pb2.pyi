@@ -353,18 +353,24 @@ class HeartbeatReply(_message.Message):
 
     LEASE_VALID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    QUEUED_JOBS_FIELD_NUMBER: _builtins.int
     lease_valid: _builtins.bool
     reason: _builtins.str
     """why the lease is gone"""
+    @_builtins.property
+    def queued_jobs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """other jobs that have work for this site"""
+
     def __init__(
         self,
         *,
         lease_valid: _builtins.bool = ...,
         reason: _builtins.str = ...,
+        queued_jobs: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_valid", b"lease_valid", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_valid", b"lease_valid", "queued_jobs", b"queued_jobs", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -411,6 +417,7 @@ class SubmitUpdateReply(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     accepted: _builtins.bool
     reason: _builtins.str
+    """why not, or how a late update counts"""
     def __init__(
         self,
         *,
@@ -467,6 +474,43 @@ class FailRoundReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FailRoundReply: _TypeAlias = FailRoundReply  # noqa: Y015
+
+@_typing.final
+class LeaveJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeaveJobRequest: _TypeAlias = LeaveJobRequest  # noqa: Y015
+
+@_typing.final
+class LeaveJobReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeaveJobReply: _TypeAlias = LeaveJobReply  # noqa: Y015
 
 @_typing.final
 class ReportInstalledRequest(_message.Message):

@@ -65,6 +65,11 @@ class WorkStub:
                 request_serializer=protos_dot_v1_dot_work__pb2.FailRoundRequest.SerializeToString,
                 response_deserializer=protos_dot_v1_dot_work__pb2.FailRoundReply.FromString,
                 _registered_method=True)
+        self.LeaveJob = channel.unary_unary(
+                '/edgefed.v1.Work/LeaveJob',
+                request_serializer=protos_dot_v1_dot_work__pb2.LeaveJobRequest.SerializeToString,
+                response_deserializer=protos_dot_v1_dot_work__pb2.LeaveJobReply.FromString,
+                _registered_method=True)
         self.ReportInstalled = channel.unary_unary(
                 '/edgefed.v1.Work/ReportInstalled',
                 request_serializer=protos_dot_v1_dot_work__pb2.ReportInstalledRequest.SerializeToString,
@@ -118,6 +123,13 @@ class WorkServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LeaveJob(self, request, context):
+        """Takes the site out of a job, from the current round on; an operator can invite it again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportInstalled(self, request, context):
         """Confirms that the final model of a job is installed at the site.
         """
@@ -157,6 +169,11 @@ def add_WorkServicer_to_server(servicer, server):
                     servicer.FailRound,
                     request_deserializer=protos_dot_v1_dot_work__pb2.FailRoundRequest.FromString,
                     response_serializer=protos_dot_v1_dot_work__pb2.FailRoundReply.SerializeToString,
+            ),
+            'LeaveJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaveJob,
+                    request_deserializer=protos_dot_v1_dot_work__pb2.LeaveJobRequest.FromString,
+                    response_serializer=protos_dot_v1_dot_work__pb2.LeaveJobReply.SerializeToString,
             ),
             'ReportInstalled': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportInstalled,
@@ -327,6 +344,33 @@ class Work:
             '/edgefed.v1.Work/FailRound',
             protos_dot_v1_dot_work__pb2.FailRoundRequest.SerializeToString,
             protos_dot_v1_dot_work__pb2.FailRoundReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaveJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/edgefed.v1.Work/LeaveJob',
+            protos_dot_v1_dot_work__pb2.LeaveJobRequest.SerializeToString,
+            protos_dot_v1_dot_work__pb2.LeaveJobReply.FromString,
             options,
             channel_credentials,
             insecure,

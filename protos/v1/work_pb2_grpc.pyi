@@ -45,6 +45,8 @@ class WorkStub:
     """Names a committed artifact as this site's update of a round; a repeat gets the first answer."""
     FailRound: _grpc.UnaryUnaryMultiCallable[_work_pb2.FailRoundRequest, _work_pb2.FailRoundReply]
     """Says that a round cannot be done here, and why."""
+    LeaveJob: _grpc.UnaryUnaryMultiCallable[_work_pb2.LeaveJobRequest, _work_pb2.LeaveJobReply]
+    """Takes the site out of a job, from the current round on; an operator can invite it again."""
     ReportInstalled: _grpc.UnaryUnaryMultiCallable[_work_pb2.ReportInstalledRequest, _work_pb2.ReportInstalledReply]
     """Confirms that the final model of a job is installed at the site."""
 
@@ -65,6 +67,8 @@ class WorkAsyncStub(WorkStub):
     """Names a committed artifact as this site's update of a round; a repeat gets the first answer."""
     FailRound: _aio.UnaryUnaryMultiCallable[_work_pb2.FailRoundRequest, _work_pb2.FailRoundReply]  # type: ignore[assignment]
     """Says that a round cannot be done here, and why."""
+    LeaveJob: _aio.UnaryUnaryMultiCallable[_work_pb2.LeaveJobRequest, _work_pb2.LeaveJobReply]  # type: ignore[assignment]
+    """Takes the site out of a job, from the current round on; an operator can invite it again."""
     ReportInstalled: _aio.UnaryUnaryMultiCallable[_work_pb2.ReportInstalledRequest, _work_pb2.ReportInstalledReply]  # type: ignore[assignment]
     """Confirms that the final model of a job is installed at the site."""
 
@@ -118,6 +122,14 @@ class WorkServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_work_pb2.FailRoundReply, _abc.Awaitable[_work_pb2.FailRoundReply]]:
         """Says that a round cannot be done here, and why."""
+
+    @_abc_1.abstractmethod
+    def LeaveJob(
+        self,
+        request: _work_pb2.LeaveJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_work_pb2.LeaveJobReply, _abc.Awaitable[_work_pb2.LeaveJobReply]]:
+        """Takes the site out of a job, from the current round on; an operator can invite it again."""
 
     @_abc_1.abstractmethod
     def ReportInstalled(

@@ -10,18 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator import events as ev
-from coordinator.decisions import (
-    Aggregate,
-    Install,
-    Prepare,
-    Train,
-    answer_to_update,
-    decide,
-    judge_join,
-    lease_fault,
-    work_for,
-)
-from coordinator.rounds import JobState, start, step
+from coordinator.answers import Install, Prepare, Train, answer_to_update, judge_join, lease_fault, work_for
+from coordinator.decisions import Aggregate, decide
+from coordinator.fold import start, step
+from coordinator.rounds import JobState
 
 SITES = ("a", "b", "c")
 
