@@ -2,73 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from coordinator import events as ev
 from coordinator.answers import Install, Prepare, Train, answer_to_update, judge_join, lease_fault, work_for
-from coordinator.decisions import Aggregate, decide
-from coordinator.fold import start, step
-from coordinator.rounds import JobState
-
-SITES = ("a", "b", "c")
-
-
-class Play:
-    """What the driver does, without its effects: records, decides until there is nothing but to wait."""
-
-    def __init__(self, *, count: int = 2, quorum: int = 0, sites: tuple[str, ...] = SITES) -> None:
-        spec = {"name": "job", "method": "fedavg", "rounds": {"count": count, "quorum": quorum, "sites": sites}}
-        first = ev.JobSubmitted(at=0.0, spec_json=json.dumps(spec), sites=sites)
-        self.log: list[ev.Event] = [first]
-        self.state = start(first)
-
-    def record(self, *events: ev.Event, gather_over: bool = False, silent: Collection[str] = ()) -> Play:
-        for event in events:
-            self._note(event)
-        while isinstance(due := decide(self.state, 1.0, gather_over=gather_over, silent=silent), ev.Event):
-            self._note(due)
-        self.waits_for = due
-        return self
-
-    def _note(self, event: ev.Event) -> None:
-        after = step(self.state, event)
-        if after is not self.state:
-            self.log.append(event)
-            self.state = after
-
-    def join(self, *sites: str) -> Play:
-        return self.record(*(ev.SiteJoined(at=0.0, site=site, declaration={"width": "8"}) for site in sites))
-
-    def lease(self, *sites: str, number: int = 1, epoch: int = 1) -> Play:
-        return self.record(*(ev.LeaseGranted(at=0.0, round=number, site=site, epoch=epoch) for site in sites))
-
-    def commit(self, *sites: str, number: int = 1, epoch: int = 1) -> Play:
-        return self.record(*(update(site, number, epoch) for site in sites))
-
-    def publish(self, number: int = 1) -> Play:
-        return self.record(ev.ModelPublished(at=2.0, round=number, digest="f" * 64, size=10))
-
-
-def update(site: str, number: int = 1, epoch: int = 1, digest: str = "") -> ev.UpdateCommitted:
-    digest = digest or f"{number}{site}".rjust(64, "0")
-    return ev.UpdateCommitted(at=0.0, round=number, site=site, epoch=epoch, digest=digest, weight=1.0, size=7)
-
-
-def in_round(**policy: int) -> Play:
-    """All sites joined and leased in round 1."""
-    return Play(**policy).join(*SITES).lease(*SITES)
-
-
-def replay(log: list[ev.Event]) -> JobState:
-    state = start(log[0])
-    for event in log[1:]:
-        state = step(state, event)
-    return state
+from coordinator.decisions import Aggregate
+from tests.coordinator.play import SITES, Play, in_round, replay, update
 
 
 def test_round_opens_when_all_have_joined() -> None:
@@ -219,44 +158,3 @@ def test_every_event_twice_gives_the_same_state() -> None:
     play.record(silent=["c"]).publish()
     twice = [event for event in play.log for _ in range(2)]
     assert replay(twice) == play.state
-
-
-_events = st.one_of(
-    st.builds(ev.SiteJoined, at=st.just(0.0), site=st.sampled_from(SITES), declaration=st.just({"width": "8"})),
-    st.builds(ev.SiteRefused, at=st.just(0.0), site=st.sampled_from(SITES), reason=st.just("no")),
-    st.builds(
-        ev.LeaseGranted, at=st.just(0.0), round=st.integers(1, 3), site=st.sampled_from(SITES), epoch=st.integers(0, 3)
-    ),
-    st.builds(update, site=st.sampled_from(SITES), number=st.integers(1, 3), epoch=st.integers(0, 3)),
-    st.builds(
-        ev.LeaseLost,
-        at=st.just(0.0),
-        round=st.integers(1, 3),
-        site=st.sampled_from(SITES),
-        epoch=st.integers(0, 3),
-        reason=st.just("gone"),
-        may_return=st.booleans(),
-    ),
-    st.builds(ev.ModelPublished, at=st.just(0.0), round=st.integers(1, 3), digest=st.just("f" * 64), size=st.just(1)),
-    st.builds(ev.ModelInstalled, at=st.just(0.0), site=st.sampled_from(SITES)),
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(_events, st.booleans(), st.sets(st.sampled_from(SITES))), max_size=40))
-def test_replay_gives_the_live_state_whatever_comes(
-    story: list[tuple[ev.Event, bool, set[str]]],
-) -> None:
-    play = Play(quorum=2)
-    for event, gather_over, silent in story:
-        play.record(event, gather_over=gather_over, silent=silent)
-    assert replay(play.log) == play.state
-    for past in play.state.rounds:
-        if past.global_digest:
-            assert len(past.committed) >= 2
-    # A restart after any event takes the pending decisions and ends in a state that the log explains.
-    for cut in range(1, len(play.log) + 1):
-        again = Play(quorum=2)
-        again.log, again.state = play.log[:cut], replay(play.log[:cut])
-        again.record()
-        assert replay(again.log) == again.state
