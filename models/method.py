@@ -121,6 +121,7 @@ class Method:
             None in a first round, `state` is empty in the site's first round.
         install: `install(settings, data, final, state, seed, report) -> arrays`; the site's own model of a finished
             job: what a detector needs besides the global (generator, calibration scores of held-out normals).
+        fewest_updates: `fewest_updates(settings)`, how many updates `aggregate` needs at least.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Method:
     declare: Callable[[Any, SiteData], Declaration]
     local_update: Callable[[Any, SiteData, Arrays | None, Arrays, int, Report], LocalResult]
     install: Callable[[Any, SiteData, Arrays, Arrays, int, Report], Arrays]
+    fewest_updates: Callable[[Any], int] = lambda settings: 1
 
 
 def derive_seed(seed: int, *parts: str | int) -> int:

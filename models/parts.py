@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +27,16 @@ class Layout(NamedTuple):
         return f"{self.dtype} {self.shape}"
 
 
-@runtime_checkable
-class Parts(Protocol):
-    """Tensors in a file (`protos.tensors.TensorFile`)."""
+class Parts(Mapping[str, NDArray[np.generic]]):
+    """Tensors that need not be read whole, as those in a file (`protos.tensors.TensorFile`)."""
 
+    @abstractmethod
     def layout(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-        """The dtype and shape of a tensor."""
+        """The dtype and shape of a tensor, without reading it."""
 
+    @abstractmethod
     def part(self, name: str, start: int, stop: int) -> NDArray[np.generic]:
-        """The values from `start` to before `stop` of a tensor laid out flat, in C order."""
+        """The values from `start` to before `stop` of a tensor laid out flat, in C order, and no others."""
 
 
 def layout_of(arrays: Arrays, name: str) -> Layout:

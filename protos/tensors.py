@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from models.parts import Parts
 from protos.errors import InvalidInput, StateError
 
 MAX_HEADER_BYTES = 1 << 20
@@ -51,7 +52,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
     return dict(TensorFile(path))
 
 
-class TensorFile(Mapping[str, NDArray[np.generic]]):
+class TensorFile(Parts):
     """The tensors of a safetensors file, each read when it is looked up and not kept.
 
     Raises:
@@ -78,12 +79,12 @@ class TensorFile(Mapping[str, NDArray[np.generic]]):
         return tensor
 
     def layout(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-        """The dtype and shape of a tensor, without reading it."""
+        """See `Parts`."""
         entry = self._entries[name]
         return _DTYPES[entry["dtype"]], tuple(entry["shape"])
 
     def part(self, name: str, start: int, stop: int) -> NDArray[np.generic]:
-        """The values from `start` to before `stop` of a tensor laid out flat, in C order, and no others."""
+        """See `Parts`."""
         dtype, entry = _DTYPES[self._entries[name]["dtype"]], self._entries[name]
         offset = self._data_start + entry["data_offsets"][0] + start * dtype.itemsize
         values: NDArray[np.generic] = np.fromfile(self._path, dtype, count=stop - start, offset=offset)

@@ -1,76 +1,85 @@
-"""The weighted mean of tensors, one update at a time: memory is two models however many sites there are."""
+"""One model of the sites' weights by the job's rule, and what was done with each site's update."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
+from models.fedavg.by_value import Merged, mean, median, trimmed
+from models.fedavg.check import unlike
+from models.fedavg.clipping import shortened
+from models.fedavg.krum import krum, multi_krum
+from models.fedavg.mean import weighted_mean
+from models.fedavg.settings import Rule, aggregation_of
+from models.fedavg.stack import Stack
+from models.method import Aggregated, Arrays, RejectedUpdate, Update
+from models.parts import layout_of
 
-from models.method import Aggregated, Arrays, Declaration, RejectedUpdate, Update
+MOST_WEIGHT: Final = 2.0**53  # examples beyond this cannot be counted one by one
 
-_CHUNK = 1 << 18  # elements worked on at once: the products stay in the cache and need no second model
-_DTYPES = (np.float16, np.float32)
-
-
-def check(settings: Any, declaration: Declaration, previous: Arrays | None, arrays: Arrays) -> None:
-    """Raises `RejectedUpdate` unless `arrays` are finite float16 or float32 tensors, at least one."""
-    del settings, declaration, previous
-    if not arrays:
-        raise RejectedUpdate("the update holds no tensor")
-    for name in sorted(arrays):
-        array = arrays[name]
-        if array.dtype not in _DTYPES:
-            raise RejectedUpdate(f"the tensor {name!r} is {array.dtype}; float16 and float32 can be averaged")
-        flat = array.reshape(-1)
-        bad = sum(int((~np.isfinite(flat[i : i + _CHUNK])).sum()) for i in range(0, flat.size, _CHUNK))
-        if bad:
-            raise RejectedUpdate(f"the tensor {name!r} holds {bad} of {array.size} values that are not finite")
+_RULES: Final[Mapping[Rule, Callable[[Stack, int], Merged]]] = {
+    "mean": mean,
+    "trimmed-mean": trimmed,
+    "median": median,
+    "krum": krum,
+    "multi-krum": multi_krum,
+}
 
 
 def aggregate(settings: Any, previous: Arrays | None, updates: Iterable[Update], seed: int) -> Aggregated:
-    """The mean of all updates, each counted by its weight, in their own dtype; summed up in float32.
+    """What `settings.aggregation` makes of the updates, in their own dtype; their order plays no part.
+
+    An update that does not fit the others, or with an absurd weight, is left out with a remark.
 
     Raises:
-        RejectedUpdate: an update has other tensors, shapes or types than the first, or a weight of 0 or less.
-        ValueError: no updates.
+        RejectedUpdate: no majority of the updates has the same tensors.
+        ValueError: no updates, or fewer than the rule needs.
     """
-    del settings, previous, seed
-    total = 0.0
-    means: dict[str, NDArray[np.float32]] = {}
-    dtypes: dict[str, np.dtype[Any]] = {}
-    for update in updates:
-        if not update.weight > 0:
-            raise RejectedUpdate(f"{update.site}: the weight {update.weight} is not more than 0")
-        weight = update.weight * update.discount
-        total += weight
-        if not means:
-            for name, array in update.arrays.items():
-                means[name], dtypes[name] = array.astype(np.float32), array.dtype
-                del array  # or it would live on while the next one is read
-            continue
-        if odd := set(update.arrays) ^ set(means):
-            raise RejectedUpdate(f"{update.site}: the tensors {', '.join(sorted(odd)[:5])} are not in every update")
-        for name, mean in means.items():
-            array = update.arrays[name]  # may be read from a file each time it is looked up
-            _check_same(update.site, name, array, mean, dtypes[name])
-            _move(mean.reshape(-1), array.reshape(-1), weight / total)
-            del array
-    if not means:
+    del seed
+    chosen = aggregation_of(settings)
+    fitting, remarks = _fitting(sorted(updates, key=lambda update: update.site), previous)
+    if not fitting:
         raise ValueError("there is no update to average")
-    return Aggregated({name: mean.astype(dtypes[name], copy=False) for name, mean in means.items()})
+    if len(fitting) < chosen.fewest:
+        raise ValueError(
+            f"{chosen.rule} against {chosen.assumed_bad} bad sites needs {chosen.fewest} updates and has "
+            f"{len(fitting)}; set the job's quorum to {chosen.fewest}, or assumed_bad lower"
+        )
+    if chosen.plain:
+        return Aggregated(weighted_mean(fitting), remarks)
+    stack, clipped = shortened(Stack(fitting, previous), chosen)
+    merged, judged = _RULES[chosen.rule](stack, chosen.assumed_bad)
+    for site, remark in (*clipped.items(), *judged.items()):
+        remarks[site] = f"{remarks[site]}; {remark}" if site in remarks else remark
+    return Aggregated(merged, remarks)
 
 
-def _move(mean: NDArray[np.float32], towards: NDArray[np.generic], share: float) -> None:
-    """`mean += share * (towards - mean)` in place."""
-    for i in range(0, mean.size, _CHUNK):
-        part = mean[i : i + _CHUNK]
-        part += np.float32(share) * (towards[i : i + _CHUNK].astype(np.float32, copy=False) - part)
+def _fitting(updates: Sequence[Update], previous: Arrays | None) -> tuple[list[Update], dict[str, str]]:
+    """The updates that can be taken together, and why others cannot."""
+    remarks: dict[str, str] = {}
+    model = _model(updates) if previous is None else previous
+    fitting = []
+    for update in updates:
+        if not 0 < update.weight <= MOST_WEIGHT:
+            remarks[update.site] = f"left out: its weight is {update.weight:g}, not above 0 and at most 2^53"
+            continue
+        if fault := unlike(update.arrays, model, "most updates" if previous is None else "the last model"):
+            remarks[update.site] = f"left out: {fault}"
+            continue
+        fitting.append(update)
+    return fitting, remarks
 
 
-def _check_same(
-    site: str, name: str, array: NDArray[np.generic], mean: NDArray[np.float32], dtype: np.dtype[Any]
-) -> None:
-    if array.shape != mean.shape or array.dtype != dtype:
-        raise RejectedUpdate(f"{site}: the tensor {name!r} is {array.dtype} {array.shape}, others {dtype} {mean.shape}")
+def _model(updates: Sequence[Update]) -> Arrays:
+    """An update with the tensors that more than half of a first round's have: no single site says what is right."""
+    if not updates:
+        return {}
+    forms = [frozenset((name, layout_of(one.arrays, name)) for name in one.arrays) for one in updates]
+    form, count = Counter(forms).most_common(1)[0]
+    first = updates[forms.index(form)]
+    if 2 * count > len(updates):
+        return first.arrays
+    odd = updates[next(index for index, other in enumerate(forms) if other != form)]
+    fault = unlike(odd.arrays, first.arrays, f"that of {first.site}")
+    raise RejectedUpdate(f"no majority of the updates has the same tensors; {odd.site}: {fault}")

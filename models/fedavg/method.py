@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from models.fedavg.aggregate import aggregate, check
+from models.fedavg.aggregate import aggregate
+from models.fedavg.check import check
+from models.fedavg.settings import Settings, aggregation_of
 from models.method import Arrays, Declaration, LocalResult, Method, Report, SiteData, Unusable
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """FedAvg has nothing to set."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic reads this name, unannotated
 
 
 def _declare(settings: Settings, data: SiteData) -> Declaration:
@@ -30,6 +24,10 @@ def _install(settings: Settings, data: SiteData, final: Arrays, state: Arrays, s
     raise _no_training()
 
 
+def _fewest_updates(settings: Any) -> int:
+    return aggregation_of(settings).fewest
+
+
 def _no_training() -> Unusable:
     return Unusable("fedavg only averages weights and has no training of its own; name a method that builds on it")
 
@@ -44,4 +42,5 @@ FEDAVG = Method(
     declare=_declare,
     local_update=_local_update,
     install=_install,
+    fewest_updates=_fewest_updates,
 )
