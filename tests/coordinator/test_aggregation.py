@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,36 @@ async def test_file_that_is_no_tensor_file_is_rejected(worker: AggregationWorker
     (tmp_path / "text").write_text("these are not tensors at all")
     with pytest.raises(RejectedUpdate, match="not a safetensors file"):
         await worker.check(SPEC, {}, None, tmp_path / "text")
+
+
+async def test_tensor_that_is_too_large_for_memory_is_rejected(worker: AggregationWorker, tmp_path: Path) -> None:
+    header = b'{"w":{"dtype":"F32","shape":[0,4611686018427387904,8],"data_offsets":[0,0]}}'
+    (tmp_path / "absurd").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(RejectedUpdate, match="not a readable safetensors file"):
+        await worker.check(SPEC, {}, None, tmp_path / "absurd")
+
+
+async def test_update_unlike_its_base_is_rejected_by_a_short_reason(worker: AggregationWorker, tmp_path: Path) -> None:
+    base, path = updates(tmp_path, 1.0, 2.0)[0].path, tmp_path / "other"
+    write_tensors(path, {"n" * 100_000: np.zeros(4, np.float32)})
+    with pytest.raises(RejectedUpdate, match="2 of the tensors") as fault:
+        await worker.check(SPEC, {}, base, path)
+    assert len(str(fault.value)) <= 1_000
+
+
+async def test_more_updates_than_files_may_be_open_by_default(worker: AggregationWorker, tmp_path: Path) -> None:
+    listed = [replace(updates(tmp_path, 2.0)[0], site=f"site-{number:04}") for number in range(1_100)]
+    await worker.aggregate(SPEC, 1, None, listed, tmp_path / "out")
+    assert read_tensors(tmp_path / "out")["w"].tolist() == [2.0] * 4
+
+
+async def test_remarks_tell_what_the_rule_did(worker: AggregationWorker, tmp_path: Path) -> None:
+    listed = updates(tmp_path, 1.0, 1.5, 2.0, 1.0, 100.0)
+    spec = SPEC.model_copy(update={"settings": {"aggregation": {"rule": "krum", "assumed_bad": 1}}})
+    remarks = await worker.aggregate(spec, 1, None, listed, tmp_path / "out")
+    assert remarks["site-4"].startswith("left out by krum: its distance to the others is 19")
+    with pytest.raises(AggregationFailed, match="krum against 1 bad sites needs 5 updates and has 4"):
+        await worker.aggregate(spec, 1, None, listed[:4], tmp_path / "out")
 
 
 async def test_good_update_passes(worker: AggregationWorker, tmp_path: Path) -> None:
