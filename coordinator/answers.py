@@ -112,7 +112,8 @@ def lease_fault(state: JobState, site: str, number: int, epoch: int) -> str:
         return f"{site} has no part in round {number} of job {state.job}"
     this = state.rounds[number - 1]
     if not this.accepting:
-        return f"round {number} of job {state.job} went on without {site}: {lease.reason or this.missing.get(site) or this.reason}"
+        why = lease.reason or this.missing.get(site) or this.reason
+        return f"round {number} of job {state.job} went on without {site}: {why}"
     if lease.epoch != epoch or epoch == 0:
         return f"the lease of round {number} was given anew to {site}; this one (epoch {epoch}) no longer counts"
     return "" if lease.state == "training" else lease.reason or f"{site} has already delivered round {number}"
