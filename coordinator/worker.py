@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -26,15 +27,16 @@ from protos.jobs import JobSpec
 from protos.tensors import TensorFile, write_tensors
 
 _LOG = logging.getLogger("coordinator.worker")
+_MOST_TOLD = 1_000  # characters of a fault: it goes into the round's record, and a site may have worded part of it
 
 
 def check(spec: JobSpec, declaration: Mapping[str, str], previous: Path | None, path: Path) -> None:
     """Looks into one update that was made from the global `previous`. Raises `RejectedUpdate` with the reason."""
+    before = _global(previous)
     try:
-        arrays = TensorFile(path)
+        spec.the_method.check(spec.the_settings, declaration, before, TensorFile(path))
     except InvalidInput as error:
         raise RejectedUpdate(f"cannot be read: {error}") from error
-    spec.the_method.check(spec.the_settings, declaration, _global(previous), arrays)
 
 
 def aggregate(
@@ -70,10 +72,16 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         remarks = aggregate(spec, request["round"], previous, request["updates"], Path(request["out"]))
         return {"result": {"remarks": dict(remarks)}}
     except RejectedUpdate as error:
-        return {"error": {"kind": "RejectedUpdate", "message": str(error)}}
+        return {"error": {"kind": "RejectedUpdate", "message": str(error)[:_MOST_TOLD]}}
     except Exception as error:  # a method is code of other people: its faults end a round, not this process
         _LOG.exception("the method %s failed", request.get("op"))
-        return {"error": {"kind": type(error).__name__, "message": str(error) or type(error).__name__}}
+        return {"error": {"kind": type(error).__name__, "message": str(error)[:_MOST_TOLD] or type(error).__name__}}
+
+
+def _open_many_files() -> None:
+    """Every update of a round is a file that stays open while it is aggregated; by default 1,024 would be the most."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main() -> None:
@@ -82,6 +90,7 @@ def main() -> None:
     # Whoever asked may be gone by the time of the answer; then there is nothing left to do.
     with suppress(BrokenPipeError), os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)  # what a method prints must not get between the answers
+        _open_many_files()
         methods()
         for line in sys.stdin:
             answers.write(json.dumps(answer(json.loads(line))) + "\n")

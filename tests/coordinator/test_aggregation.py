@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,15 @@ async def test_update_unlike_its_base_is_rejected_by_a_short_reason(worker: Aggr
     assert len(str(fault.value)) <= 1_000
 
 
+@pytest.fixture
+def few_open_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_open_files")
 async def test_more_updates_than_files_may_be_open_by_default(worker: AggregationWorker, tmp_path: Path) -> None:
     listed = [replace(updates(tmp_path, 2.0)[0], site=f"site-{number:04}") for number in range(1_100)]
     await worker.aggregate(SPEC, 1, None, listed, tmp_path / "out")
