@@ -15,6 +15,7 @@ from coordinator.address import Address
 from edgefed.chaos.faults import Faults
 from edgefed.chaos.pipe import Pipe
 
+_LASTING = {"latency", "throttle"}  # of a line; other faults strike anew when they are set anew
 _NO_LINGER = struct.pack("ii", 1, 0)  # closing sends RST instead of FIN
 
 
@@ -23,7 +24,7 @@ class Observer:
     """Whom a link tells what it does.
 
     Attributes:
-        injected: of a kind of fault that has struck, once until other faults are set.
+        injected: of a kind of fault that has struck.
         sent_up: how many bytes were forwarded to the server.
         sent_down: how many bytes were forwarded to the client.
         established: that the link of this number has reached the server.
@@ -64,10 +65,15 @@ class Link:
         self._passed_by = 0
         self._may_connect = asyncio.Event()
 
+    @property
+    def works(self) -> bool:
+        """Bytes have passed both ways, and none was swallowed."""
+        return self._pipes is not None and all(pipe.works for pipe in self._pipes)
+
     def apply(self, faults: Faults) -> None:
         """Sets other faults."""
         self._faults = faults
-        self._injected.clear()
+        self._injected &= _LASTING
         self._decide_to_connect()
         if self._pipes is not None:
             for pipe, toxics in zip(self._pipes, (faults.up, faults.down), strict=True):

@@ -41,7 +41,7 @@ class Pipe:
         self._queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_QUEUE_READS)
         self._changed = asyncio.Event()
         self._toxics, self._passed = Toxics(), 0
-        self._swallowing = False
+        self._swallowing = self._carried = False
         self._reset: OSError | None = None
         self._free_at = 0.0
 
@@ -55,6 +55,11 @@ class Pipe:
         self._changed.set()
         self._changed = asyncio.Event()
         self._meet_limit()
+
+    @property
+    def works(self) -> bool:
+        """It has carried bytes and has lost none."""
+        return self._carried and not self._swallowing
 
     async def run(self) -> None:
         """Forwards until the end of the stream has been forwarded or swallowed.
@@ -98,6 +103,7 @@ class Pipe:
             self._writer.write(part)
             await self._writer.drain()
             self._passed += len(part)
+            self._carried = True
             self._forwarded(len(part))
             self._meet_limit()
             await self._keep_bandwidth(len(part))

@@ -24,15 +24,17 @@ class Counts:
     Attributes:
         connections: that clients have made.
         open: those of them that are still proxied.
+        working: open ones that have carried bytes both ways and have lost none.
         bytes_up: forwarded to the server.
         bytes_down: forwarded to clients.
-        injected: kind of fault -> how many connections it has struck, counted again when other faults are set.
-            Kinds are "refuse", "overtaken", "latency", "throttle", "flip", those of `Toxics.at_limit`, and
+        injected: kind of fault -> how many connections it has struck; all but "latency" and "throttle" strike anew
+            when faults are set. The others are "refuse", "overtaken", "flip", those of `Toxics.at_limit`, and
             "unreachable" where the server did not answer.
     """
 
     connections: int
     open: int
+    working: int
     bytes_up: int
     bytes_down: int
     injected: Mapping[str, int]
@@ -74,7 +76,10 @@ class FaultProxy:
     @property
     def counts(self) -> Counts:
         """A snapshot."""
-        return Counts(self._connections, len(self._links), self._bytes_up, self._bytes_down, dict(self._injected))
+        working = sum(link.works for link in self._links.values())
+        return Counts(
+            self._connections, len(self._links), working, self._bytes_up, self._bytes_down, dict(self._injected)
+        )
 
     def set(self, faults: Faults | Schedule) -> None:
         """Sets other faults, for connections to come and for those that there are."""
