@@ -61,7 +61,7 @@ def kept_rate(model: Path) -> float | None:
         return check_rate(float(json.loads(path.read_text())[_KEY]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, InvalidInput) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, InvalidInput) as error:
         raise StateError(f"{path} holds no false-reject rate ({error}); remove it to take the job's") from error
 
 

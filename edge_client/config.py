@@ -13,6 +13,7 @@ from protos.artifacts import MEMORY_BANK, WEIGHTS
 from protos.errors import InvalidInput
 
 SITE_FILE = "site.toml"
+MAX_SITE_BYTES = 64 << 10
 _MEDIA_TYPES = {"memory-bank": MEMORY_BANK, "weights": WEIGHTS}
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,10 +92,15 @@ def load_site_config(site_dir: Path) -> SiteConfig:
     """
     path = site_dir / SITE_FILE
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(MAX_SITE_BYTES + 1)
     except OSError as error:
         raise InvalidInput(f"the site configuration {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    if len(text) > MAX_SITE_BYTES:
+        raise InvalidInput(f"the site configuration {path} is too large; at most {MAX_SITE_BYTES} bytes are read")
+    try:
+        table = tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:  # ValueError: not TOML, not UTF-8, or a number of 5,000 digits
         raise InvalidInput(f"{path} is not valid TOML: {error}") from error
     try:
         config = SiteConfig.model_validate(table)

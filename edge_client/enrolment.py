@@ -115,8 +115,8 @@ def _staging(root: Path) -> Iterator[Path]:
 
 async def _enrol(address: str, invitation: Invitation) -> Identity:
     enrolment_key, enrolment_certificate = enrolment_credentials(invitation.ca_key)
-    leaf = _certificate_at(address, enrolment_key + enrolment_certificate)
-    _check_coordinator(leaf, address, invitation, datetime.now(UTC))
+    der = _certificate_at(address, enrolment_key + enrolment_certificate)
+    leaf = check_coordinator(der, address, invitation, datetime.now(UTC))
     key = ec.generate_private_key(ec.SECP256R1())
     # Trusting the very certificate that was just checked: nobody else can answer now, and only now goes the secret.
     root_pem = leaf.public_bytes(serialization.Encoding.PEM)
@@ -146,7 +146,7 @@ async def _trade(
     return await connection.call(connection.enrolment.Enrol, request)
 
 
-def _certificate_at(address: str, credentials_pem: bytes) -> x509.Certificate:
+def _certificate_at(address: str, credentials_pem: bytes) -> bytes:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["h2"])
@@ -168,19 +168,33 @@ def _certificate_at(address: str, credentials_pem: bytes) -> x509.Certificate:
         raise Unavailable(f"the coordinator at {address} cannot be reached: {reason}; is the address right?") from error
     if der is None:
         raise IntegrityError(f"{address} answered without a certificate; it is not a coordinator")
-    return x509.load_der_x509_certificate(der)
+    return der
 
 
-def _check_coordinator(leaf: x509.Certificate, address: str, invitation: Invitation, now: datetime) -> None:
+def check_coordinator(der: bytes, address: str, invitation: Invitation, now: datetime) -> x509.Certificate:
+    """The certificate that answered at an address, once it is known to be that of the coordinator of a token.
+
+    Args:
+        der: as it came; nobody has vouched for a byte of it yet.
+        address: for the messages.
+        invitation: the token.
+        now: this machine's clock.
+
+    Raises:
+        InvalidInput: the token holds no key.
+        IntegrityError: it is not the certificate of a coordinator whose CA has the token's key.
+        Refused: it is not valid now, so one of the clocks is wrong.
+    """
     try:
         ca_key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), invitation.ca_key)
     except ValueError as error:
         raise InvalidInput("the token holds no key of a CA; ask for a new one") from error
     try:
+        leaf = x509.load_der_x509_certificate(der)
         ca_key.verify(leaf.signature, leaf.tbs_certificate_bytes, ec.ECDSA(hashes.SHA256()))
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         genuine = COORDINATOR_NAME in names.get_values_for_type(x509.DNSName)
-    except (InvalidSignature, x509.ExtensionNotFound):
+    except (InvalidSignature, x509.ExtensionNotFound, ValueError):  # ValueError: it cannot even be read
         genuine = False
     if not genuine:
         raise IntegrityError(
@@ -193,6 +207,7 @@ def _check_coordinator(leaf: x509.Certificate, address: str, invitation: Invitat
             f"this machine's clock says {moment(now)}, but the coordinator's certificate is valid from {moment(start)} "
             f"to {moment(end)}; set the clock and join again. The token was not sent"
         )
+    return leaf
 
 
 def _check_issued(pem: bytes, ca: x509.Certificate, key: ec.EllipticCurvePrivateKey, site: str) -> None:

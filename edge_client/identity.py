@@ -8,12 +8,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import TypeAdapter
 
 from edge_client.state import SiteState, write_durably
-from protos.errors import Refused, StateError, Unavailable
+from protos.errors import InvalidInput, Refused, StateError, Unavailable
+from protos.invitation import check_site_name
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 BACK_DATED = timedelta(hours=1)  # how far a certificate's life starts before it was issued
+_COORDINATOR = TypeAdapter(dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -82,16 +87,18 @@ def load_identity(state: SiteState) -> Identity:
     """Reads the identity that `join` wrote. Raises `StateError` where it cannot."""
     folder = state.identity
     try:
-        coordinator = json.loads((folder / "coordinator.json").read_text())
+        coordinator = _COORDINATOR.validate_json((folder / "coordinator.json").read_bytes())
         identity = Identity(
-            site=coordinator["site"],
+            site=check_site_name(coordinator["site"]),
             address=coordinator["address"],
             key_pem=(folder / "key.pem").read_bytes(),
             certificate_pem=(folder / "cert.pem").read_bytes(),
             ca_pem=(folder / "ca.pem").read_bytes(),
         )
         _ = identity.validity
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        load_pem_private_key(identity.key_pem, password=None)
+        x509.load_pem_x509_certificate(identity.ca_pem)
+    except (OSError, ValueError, KeyError, TypeError, UnsupportedAlgorithm, InvalidInput) as error:
         raise StateError(f"the identity in {folder} cannot be read ({error}); restore it or join again") from error
     return identity
 

@@ -8,6 +8,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
 
 from edge_client.plain import one_line
 from edge_client.state import SiteState, disk_errors, write_durably
@@ -33,7 +36,10 @@ class Standing:
     round: int = 0
     rounds: int = 0
     reason: str = ""
-    time: float = 0.0
+    time: Annotated[float, Field(ge=0, lt=1e11)] = 0.0
+
+
+_STANDING = TypeAdapter(Standing)
 
 
 class JobFolder:
@@ -108,7 +114,7 @@ def standings(state: SiteState) -> list[Standing]:
     found = []
     for path in state.jobs.glob("*/standing.json"):
         try:
-            found.append(Standing(**json.loads(path.read_bytes())))
-        except (OSError, ValueError, TypeError) as error:
+            found.append(_STANDING.validate_json(path.read_bytes(), strict=True))
+        except (OSError, ValueError) as error:
             raise StateError(f"{path} cannot be read; remove it to go on without it") from error
     return sorted(found, key=lambda standing: standing.time)

@@ -115,5 +115,5 @@ def _complete_lines(path: Path) -> list[bytes]:
 def _entry(line: bytes) -> Entry | None:
     try:
         return Entry(**json.loads(line))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_client.state import check_job_name, disk_errors, write_durably
-from protos.artifacts import Manifest
+from protos.artifacts import Manifest, check_digest, manifest_from_proto
 from protos.durable import sync_folder
-from protos.errors import StateError
+from protos.errors import InvalidInput, StateError
+from protos.v1 import artifacts_pb2, work_pb2
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Outbox:
         Raises:
             StateError: a label cannot be read.
         """
-        labels = sorted(self.folder.glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+        labels = sorted(self.folder.glob("*.json"), key=lambda path: (path.lstat().st_mtime_ns, path.name))
         return [_from_json(path) for path in labels]
 
     def remove(self, parcel: Parcel) -> None:
@@ -104,8 +105,14 @@ def _to_json(parcel: Parcel) -> bytes:
 def _from_json(path: Path) -> Parcel:
     try:
         label = json.loads(path.read_bytes())
-        chunks = tuple(bytes.fromhex(digest) for digest in label["chunk_digests"])
-        manifest = Manifest(label["digest"], label["size"], label["media_type"], chunks)
-        return Parcel(label["job"], label["round"], label["epoch"], label["weight"], label["base"], manifest)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        chunks = bytes.fromhex("".join(label["chunk_digests"]))
+        # Through the messages that a parcel leaves in: they take nothing that could not be sent.
+        message = artifacts_pb2.Manifest(digest=bytes.fromhex(label["digest"]), chunk_digests=chunks)
+        message.size, message.media_type = label["size"], label["media_type"]
+        words = work_pb2.SubmitUpdateRequest(job=label["job"], round=label["round"], epoch=label["epoch"])
+        weight, base = float(label["weight"]), label["base"] and check_digest(label["base"])
+        if path.name != f"{check_job_name(words.job)}.{words.round}.json":
+            raise ValueError("it is the label of another file")
+        return Parcel(words.job, words.round, words.epoch, weight, base, manifest_from_proto(message))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, InvalidInput) as error:
         raise StateError(f"the outbox label {path} cannot be read; move it away to go on without it") from error

@@ -66,7 +66,7 @@ class SiteState:
     def current_model(self) -> str | None:
         """The job whose detector the site runs, or None before the first one is installed."""
         try:
-            return check_job_name((self.models / "current").read_text().strip())
+            return check_job_name((self.models / "current").read_text(errors="replace").strip())
         except FileNotFoundError:
             return None
 
@@ -98,7 +98,7 @@ def open_state(root: Path) -> SiteState:
     """
     if not is_site_folder(root):
         raise InvalidInput(f"{root} is not the state folder of a site; run `edgefed client join --state {root}` first")
-    found = (root / "version").read_text().strip()
+    found = (root / "version").read_text(errors="replace").strip()
     if found != VERSION:
         raise StateError(
             f"{root} has the state version {found[:20]!r}; this edgefed reads version {VERSION!r}: "

@@ -114,11 +114,10 @@ def _state_path(job_dir: Path, number: int) -> Path:
 
 def _latest_state(job_dir: Path, number: int) -> Arrays:
     """The site's state after round `number`, or after the last round before it that the site took part in."""
-    for earlier in range(number, 0, -1):
-        path = _state_path(job_dir, earlier)
-        if path.exists():
-            return read_tensors(path)
-    return {}
+    # What is there is looked through, and not every number: the coordinator says the number, up to 2 ** 32.
+    rounds = [int(path.stem.removeprefix("state-")) for path in job_dir.glob("state-*.safetensors")]
+    latest = max((kept for kept in rounds if 0 < kept <= number), default=0)
+    return read_tensors(_state_path(job_dir, latest)) if latest else {}
 
 
 def main() -> None:

@@ -59,7 +59,7 @@ class Worker:
             # Its answer would be taken for the answer to the next request.
             await self.stop()
             raise
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             await self.stop()
             raise WorkFailed("WorkerEnded", f"the training worker wrote something that is no answer: {error}") from None
         if result is None:
@@ -101,7 +101,7 @@ class _Process:
         except OSError:
             return None
         while line := await self._answers.readline():
-            result = _read_answer(line, report)
+            result = read_answer(line, report)
             if result is not None:
                 return result
         return None
@@ -136,8 +136,13 @@ class _Process:
             log.info("worker: %s", text)
 
 
-def _read_answer(line: bytes, report: Report) -> dict[str, Any] | None:
-    """The result in an answer, or None after a line of progress. Raises `WorkFailed` or `ValueError`."""
+def read_answer(line: bytes, report: Report) -> dict[str, Any] | None:
+    """The result in an answer, or None after a line of progress.
+
+    Raises:
+        WorkFailed: the worker says that it cannot.
+        ValueError, RecursionError: it is no answer.
+    """
     answer = json.loads(line)
     match answer:
         case {"progress": [str(stage), int(step), int(steps)]}:

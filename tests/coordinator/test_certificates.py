@@ -111,3 +111,10 @@ def test_server_certificate_carries_the_fixed_name_and_the_host(authority: Autho
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "edgefed-coordinator" in names.get_values_for_type(x509.DNSName)
     assert host in [str(name.value) for name in names]
+
+
+def test_request_with_a_kind_of_key_that_nobody_knows_is_told(authority: Authority) -> None:
+    der = csr(p256())
+    id_ec_public_key = bytes.fromhex("06072a8648ce3d0201")
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        authority.sign_request(der.replace(id_ec_public_key, id_ec_public_key[:-1] + b"\x7f"), "plant-a")

@@ -40,7 +40,18 @@ def test_rate_is_refused_when_it_is_none(tmp_path: Path, rate: float) -> None:
     assert kept_rate(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"false_reject_rate": "much"}', '{"false_reject_rate": 7}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"false_reject_rate": "much"}',
+        '{"false_reject_rate": 7}',
+        "[" * 9999,
+        f'{{"false_reject_rate": 1{"0" * 400}}}',
+    ],
+)
 def test_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
     with pytest.raises(StateError, match=r"calibration\.json holds no false-reject rate .*; remove it"):

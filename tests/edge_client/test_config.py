@@ -83,3 +83,17 @@ def test_egress_refuses_what_the_contract_does_not_name(tmp_path: Path) -> None:
 def test_egress_refuses_everything_when_nothing_is_allowed(tmp_path: Path) -> None:
     egress = load_site_config(write(tmp_path, "[egress]\nallow = []\nmax_bytes = 1")).egress
     assert "allows nothing to leave" in str(egress.refusal(MEMORY_BANK, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (f"max_bytes = {'9' * 5000}", "is not valid TOML"),
+        ("x = " + "[" * 30_000, "is not valid TOML"),
+        ("# " + "x" * (64 << 10), "at most 65536 bytes are read"),
+    ],
+    ids=["a number of 5,000 digits", "deep", "large"],
+)
+def test_a_hostile_file_is_named(tmp_path: Path, text: str, fault: str) -> None:
+    with pytest.raises(InvalidInput, match=fault):
+        load_site_config(write(tmp_path, text))

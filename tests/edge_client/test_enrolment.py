@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from edge_client.connection import Connection
-from edge_client.enrolment import join, renew
+from edge_client.enrolment import check_coordinator, join, renew
 from edge_client.identity import load_identity
 from edge_client.state import open_state
 from edgefed.local_federation import LocalFederation
 from protos.errors import IntegrityError, InvalidInput, Refused, StateError, Unavailable
-from protos.invitation import COORDINATOR_NAME, Invitation, compressed_key, encode_token
+from protos.invitation import COORDINATOR_NAME, Invitation, compressed_key, decode_token, encode_token
 from protos.v1 import work_pb2
 
 
@@ -198,3 +198,9 @@ async def test_a_revoked_site_is_told(coordinator: LocalFederation) -> None:
     async with Connection.of(load_identity(state)) as connection:
         with pytest.raises(Refused, match="revoked"):
             await renew(state, load_identity(state), connection)
+
+
+def test_an_answer_that_is_no_certificate_is_told(authority: Any) -> None:
+    invitation = decode_token(token_of(authority))
+    with pytest.raises(IntegrityError, match="is not the coordinator that made this token"):
+        check_coordinator(b"0\x03nothing", "c:1", invitation, datetime.now(UTC))

@@ -83,3 +83,10 @@ def test_nothing_is_added_when_the_chain_is_broken(ledger: Path) -> None:
     with pytest.raises(IntegrityError):
         note(ledger, 4)
     assert ledger.read_bytes() == before
+
+
+def test_a_line_that_is_nested_too_deep_breaks_the_chain(ledger: Path) -> None:
+    with ledger.open("ab") as file:
+        file.write(b"[" * 100_000 + b"\n")
+    with pytest.raises(IntegrityError, match="line 4 of the ledger"):
+        read_ledger(ledger)

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,3 +70,30 @@ def test_a_damaged_label_is_told(folder: Path, label: str) -> None:
 def test_a_job_name_that_is_unsafe_as_a_file_name_is_refused(folder: Path) -> None:
     with pytest.raises(InvalidInput):
         put(folder, replace(PARCEL, job="../../etc"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"job": 5}, {"job": "../x"}, {"job": "other"}, {"round": "2"}, {"round": -1}, {"round": 3}, {"epoch": 1 << 64},
+          {"weight": [1]}, {"base": "x"}, {"base": 5}, {"digest": "zz"},
+        {"digest": None}, {"size": 1 << 60}, {"size": 0}, {"media_type": "application/x-pickle"}, {"chunk_digests": []},
+    ],
+)  # fmt: skip
+def test_a_label_that_promises_something_impossible_is_named(folder: Path, change: dict[str, object]) -> None:
+    put(folder, PARCEL)
+    label = folder / "cells.2.json"
+    label.write_text(json.dumps(json.loads(label.read_text()) | change))
+    with pytest.raises(StateError, match=r"cells\.2\.json cannot be read"):
+        Outbox(folder).waiting()
+
+
+def test_a_label_is_named_when_it_is_nested_too_deep_or_leads_nowhere(folder: Path) -> None:
+    label = folder / "cells.2.json"
+    label.write_text("[" * 100_000)
+    with pytest.raises(StateError, match=r"cells\.2\.json cannot be read"):
+        Outbox(folder).waiting()
+    label.unlink()
+    label.symlink_to(label)
+    with pytest.raises(StateError, match=r"cells\.2\.json cannot be read"):
+        Outbox(folder).waiting()

@@ -70,3 +70,11 @@ def test_write_durably_sets_the_mode_and_leaves_no_partial(tmp_path: Path) -> No
 def test_a_full_disk_is_a_state_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="no room left on the disk"), disk_errors(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("name", ["version", "models/current"])
+def test_a_small_file_that_is_no_text_is_told(state: SiteState, name: str) -> None:
+    state.models.mkdir(exist_ok=True)
+    (state.root / name).write_bytes(b"\xff\xfe")
+    with pytest.raises((StateError, InvalidInput), match="�"):
+        open_state(state.root).current_model()

@@ -152,3 +152,10 @@ def test_worker_refuses_a_thread_count_that_is_none() -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == "EDGEFED_THREADS is 'many'; it takes a whole number of at least 1\n"
+
+
+@pytest.mark.timeout(60)
+def test_a_round_number_without_bounds_costs_no_time(site_folder: Path, training: Training) -> None:
+    out = str(site_folder / "update.safetensors")
+    answered = answer(request(site_folder, "update", round=(1 << 32) - 1, out=out, **{"global": None}), training)
+    assert answered["result"]["weight"] > 0

@@ -67,3 +67,13 @@ async def test_a_request_that_is_given_up_ends_the_worker(worker: Worker, tmp_pa
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert not worker.is_running
+
+
+async def test_an_answer_that_is_nested_too_deep_ends_the_worker(worker: Worker, tmp_path: Path) -> None:
+    with pytest.raises(WorkFailed):
+        await worker.ask(declare(tmp_path), ignore)
+    assert worker._process
+    worker._process._answers.feed_data(b"[" * 100_000 + b"\n")
+    with pytest.raises(WorkFailed, match="something that is no answer"):
+        await worker.ask(declare(tmp_path), ignore)
+    assert not worker.is_running

@@ -108,3 +108,9 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_job_from_a_hostile_peer_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         job_from_json(text)
+
+
+def test_number_of_too_many_digits_is_told(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text(f"seed = {'9' * 5000}")
+    with pytest.raises(InvalidInput, match="is not valid TOML"):
+        load_job(tmp_path / "job.toml")
