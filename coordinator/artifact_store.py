@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from coordinator.database import transaction
@@ -19,6 +21,9 @@ from protos.durable import sync_folder, write_durably
 from protos.errors import IntegrityError, InvalidInput
 from protos.v1 import artifacts_pb2
 
+_MANIFEST = ".manifest"
+_USED_S = 60.0  # how exact `used_at` is
+
 
 class ArtifactStore:
     """Whole, checked artifacts, and the uploads that become them."""
@@ -28,9 +33,20 @@ class ArtifactStore:
         self._engine = engine
         self.uploads = Uploads(partial)
         self._keeping = threading.Lock()  # two sites may commit the same bytes at the same time
+        self._adopted: set[str] = set()  # by this process; no event may speak of the latest yet
         with transaction(engine) as connection:
-            rows = connection.execute(select(uploads_table.c.site, uploads_table.c.digest))
-            self._owned = {(site, digest) for site, digest in rows}
+            rows = connection.execute(select(uploads_table.c.site, uploads_table.c.digest, uploads_table.c.used_at))
+            self._claims: dict[str, dict[str, float]] = {}
+            for site, digest, used_at in rows:
+                self._claims.setdefault(digest, {})[site] = used_at
+
+    @property
+    def claims(self) -> Mapping[str, Mapping[str, float]]:
+        """For each digest, the sites that have committed it and when each last asked for it (seconds since the epoch).
+
+        Two sites that sent the same bytes have a claim each on one file.
+        """
+        return self._claims
 
     def path(self, digest: str) -> Path:
         """Where an artifact lies, or would."""
@@ -38,12 +54,20 @@ class ArtifactStore:
 
     def owned_by(self, site: str, digest: str) -> bool:
         """Whether this very site has committed the artifact."""
-        return (site, digest) in self._owned
+        return site in self._claims.get(digest, ())
+
+    def asked_again(self, site: str, digest: str) -> bool:
+        """Whether the site has committed the artifact; if so it stays for as long as if that were now."""
+        if (used_at := self._claims.get(digest, {}).get(site)) is None:
+            return False
+        if time.time() - used_at > _USED_S:
+            self._note_owner(site, digest)
+        return True
 
     def manifest(self, digest: str) -> Manifest:
         """The manifest of a stored artifact. Raises `InvalidInput` where it is not there."""
         try:
-            raw = self.path(digest).with_suffix(".manifest").read_bytes()
+            raw = self.path(digest).with_suffix(_MANIFEST).read_bytes()
         except FileNotFoundError:
             raise InvalidInput(f"there is no artifact {digest[:12]} at this coordinator") from None
         return manifest_from_proto(artifacts_pb2.Manifest.FromString(raw))
@@ -56,7 +80,7 @@ class ArtifactStore:
             IntegrityError: the content is not what its name promises; what has arrived is dropped.
             StateError: the disk is full.
         """
-        if self.owned_by(site, digest):
+        if self.asked_again(site, digest):
             return self.path(digest).stat().st_size
         upload = await self.uploads.find(site, digest)
         if upload is None:
@@ -76,6 +100,7 @@ class ArtifactStore:
     async def adopt(self, path: Path, media_type: str) -> Manifest:
         """Moves a file that was made here, and is durable already, into the store."""
         manifest = await asyncio.to_thread(manifest_of, path, media_type)
+        self._adopted.add(manifest.digest)
         await asyncio.to_thread(self._keep, path, manifest)
         path.unlink()
         return manifest
@@ -94,6 +119,36 @@ class ArtifactStore:
             raise InvalidInput(f"artifact {digest[:12]} has no chunk {index}")
         return data
 
+    def release(self, claims: Iterable[tuple[str, str]]) -> None:
+        """Ends claims (site, digest), durably. Raises `StateError` where the database cannot be written."""
+        ended = list(claims)
+        with transaction(self._engine) as connection:
+            for site, digest in ended:
+                where = (uploads_table.c.site == site) & (uploads_table.c.digest == digest)
+                connection.execute(delete(uploads_table).where(where))
+        for site, digest in ended:
+            del self._claims[digest][site]
+            if not self._claims[digest]:
+                del self._claims[digest]
+
+    async def sweep(self, needed: Collection[str]) -> int:
+        """Removes the files that no site has a claim on, no job needs and nobody is bringing; bytes that are free."""
+        return await asyncio.to_thread(self._sweep, needed)
+
+    def _sweep(self, needed: Collection[str]) -> int:
+        freed = 0
+        for digest in {path.name.partition(".")[0] for path in self._folder.glob("??/*")}:
+            # Held for each file, since a commit of the same bytes may come at any moment.
+            with self._keeping:
+                # In this order: what is no longer on its way has been claimed before.
+                if self.uploads.brings(digest) or digest in self._claims or digest in self._adopted or digest in needed:
+                    continue
+                data = self.path(digest)
+                freed += data.stat().st_size if data.exists() else 0
+                data.unlink(missing_ok=True)
+                data.with_suffix(_MANIFEST).unlink(missing_ok=True)
+        return freed
+
     def _keep(self, source: Path, manifest: Manifest) -> None:
         # A link and not a rename: until the caller removes the source, a crash leaves a commit that can be repeated.
         target = self.path(manifest.digest)
@@ -102,11 +157,13 @@ class ArtifactStore:
                 target.parent.mkdir()
                 sync_folder(self._folder)
             if not target.exists():
-                write_durably(target.with_suffix(".manifest"), manifest_to_proto(manifest).SerializeToString())
+                write_durably(target.with_suffix(_MANIFEST), manifest_to_proto(manifest).SerializeToString())
                 target.hardlink_to(source)
             sync_folder(target.parent)
 
     def _note_owner(self, site: str, digest: str) -> None:
+        now = time.time()
+        row = insert(uploads_table).values(site=site, digest=digest, used_at=now)
         with transaction(self._engine) as connection:
-            connection.execute(insert(uploads_table).values(site=site, digest=digest).on_conflict_do_nothing())
-        self._owned.add((site, digest))
+            connection.execute(row.on_conflict_do_update(set_={"used_at": now}))
+        self._claims.setdefault(digest, {})[site] = now

@@ -17,11 +17,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from protos.durable import write_durably
 from protos.errors import InvalidInput, Refused, StateError
-from protos.invitation import COORDINATOR_NAME, compressed_key, enrolment_issuer, private_key_pem
+from protos.invitation import BACK_DATED, COORDINATOR_NAME, compressed_key, enrolment_issuer, private_key_pem
 
 SITE_LIFE = timedelta(days=14)
+SERVICE_LIFE = timedelta(days=90)  # of the coordinator's own and of the operator's; it renews both by itself
 _CA_LIFE = timedelta(days=3650)
-_CLOCK_SLACK = timedelta(hours=1)  # certificates are back-dated: a site's clock may be behind
 
 Kind = Literal["enrolment", "site", "operator"]
 
@@ -35,12 +35,14 @@ class Role:
         name: of the site, where it is one.
         serial: of the certificate, in hex.
         expires: seconds since the epoch.
+        pem: the certificate.
     """
 
     kind: Kind
     name: str
     serial: str
     expires: float
+    pem: bytes
 
 
 @dataclass(frozen=True)
@@ -85,17 +87,16 @@ class Authority:
         except ValueError:
             names.append(x509.DNSName(host))
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COORDINATOR_NAME)])
-        builder = self._builder(subject, key.public_key(), _CA_LIFE, ExtendedKeyUsageOID.SERVER_AUTH)
+        builder = self._builder(subject, key.public_key(), SERVICE_LIFE, ExtendedKeyUsageOID.SERVER_AUTH)
         leaf = builder.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(
             self._key, hashes.SHA256()
         )
         return private_key_pem(key), leaf.public_bytes(Encoding.PEM) + self.pem
 
-    def issue_operator(self) -> tuple[bytes, bytes]:
-        """A fresh key and a certificate for whoever can read the state folder."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name("operator", "operator"), key.public_key(), _CA_LIFE)
-        return private_key_pem(key), builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    def issue_operator(self, key: ec.EllipticCurvePrivateKey) -> bytes:
+        """A certificate for whoever can read the operator's key in the state folder."""
+        builder = self._builder(_name("operator", "operator"), key.public_key(), SERVICE_LIFE)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     def sign_request(self, csr_der: bytes, site: str) -> Issued:
         """A site certificate for the key in a certificate request; nothing else of the request is used.
@@ -128,15 +129,15 @@ class Authority:
         leaf = x509.load_pem_x509_certificate(pem)
         serial, expires = f"{leaf.serial_number:x}", leaf.not_valid_after_utc.timestamp()
         if _issued_by(leaf, self._enrolment):
-            return Role("enrolment", "", serial, expires)
+            return Role("enrolment", "", serial, expires, pem)
         units = leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
         names = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         if _issued_by(leaf, self._certificate) and len(units) == len(names) == 1:
             unit, name = str(units[0].value), str(names[0].value)
             if unit == "site":
-                return Role("site", name, serial, expires)
+                return Role("site", name, serial, expires, pem)
             if unit == "operator":
-                return Role("operator", name, serial, expires)
+                return Role("operator", name, serial, expires, pem)
         raise Refused("this certificate is not one of a site or an operator of this coordinator")
 
     def _builder(
@@ -150,7 +151,7 @@ class Authority:
         until = min(now + life, self._certificate.not_valid_after_utc)
         return (
             x509.CertificateBuilder().subject_name(subject).issuer_name(self._certificate.subject).public_key(key)
-            .serial_number(x509.random_serial_number()).not_valid_before(now - _CLOCK_SLACK).not_valid_after(until)
+            .serial_number(x509.random_serial_number()).not_valid_before(now - BACK_DATED).not_valid_after(until)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         )  # fmt: skip
@@ -184,7 +185,7 @@ def _create(folder: Path) -> None:
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(serial).not_valid_before(now - _CLOCK_SLACK).not_valid_after(now + _CA_LIFE)
+        .serial_number(serial).not_valid_before(now - BACK_DATED).not_valid_after(now + _CA_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )  # fmt: skip

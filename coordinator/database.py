@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy import event as engine_event
 from sqlalchemy.exc import DatabaseError
 
+from protos.durable import sync_folder
 from protos.errors import StateError
 
 _METADATA = MetaData()
@@ -60,6 +63,7 @@ uploads = Table(
     _METADATA,
     Column("site", String, primary_key=True),
     Column("digest", String, primary_key=True),
+    Column("used_at", Float, nullable=False),  # when the site last asked for it
 )
 
 events = Table(
@@ -97,3 +101,21 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             f"the coordinator cannot use its database {engine.url.database}: {error.orig}; "
             "make room, or check who may write there"
         ) from error
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copies a database to a file as it is at one moment, durably, while others may write to it.
+
+    Raises:
+        sqlite3.Error: either file cannot be used.
+        OSError: the copy cannot be written.
+    """
+    partial = target.with_name(target.name + ".partial")
+    partial.unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(partial)) as written:
+        read.backup(written)
+        written.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(target)
+    sync_folder(target.parent)

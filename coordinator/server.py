@@ -16,16 +16,19 @@ import grpc
 from coordinator.address import Address
 from coordinator.artifact_store import ArtifactStore
 from coordinator.certificates import Authority, open_authority
+from coordinator.collection import Collection
+from coordinator.credentials import ServerCertificate, keep_operator, write_operator
 from coordinator.database import open_database
 from coordinator.event_log import EventLog
 from coordinator.jobs import Jobs
+from coordinator.migrations import migrate
 from coordinator.services.artifacts import MESSAGE_BYTES, ArtifactsService
 from coordinator.services.door import Door
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.jobs import JobsService
 from coordinator.services.work import WorkService
 from coordinator.sites import Sites
-from coordinator.state import StateFolder, create_state, locked
+from coordinator.state import StateFolder, create_state, locked, room_on_disk
 from protos.durable import write_durably
 from protos.errors import Unavailable
 from protos.heap import keep_chunks_on_heap
@@ -55,7 +58,8 @@ def serve(root: Path, listen: Address, announce: Callable[[Address], None]) -> i
     """
     keep_chunks_on_heap()
     state = create_state(root)
-    with locked(state):
+    with room_on_disk("the coordinator's start"), locked(state):
+        migrate(state)
         return asyncio.run(_serve(state, listen, announce))
 
 
@@ -65,6 +69,7 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
     sites = Sites(engine)
     store = ArtifactStore(state.artifacts, state.partial, engine)
     jobs = Jobs(EventLog(engine), store, sites, _scratch(state))
+    collection = Collection(state, store, lambda: [job.state for job in jobs.listing()])
     server = grpc.aio.server(options=_OPTIONS)
     door = Door(authority, sites)
     enrolment_pb2_grpc.add_EnrolmentServicer_to_server(EnrolmentService(door, engine, authority), server)
@@ -72,14 +77,18 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
     artifacts_pb2_grpc.add_ArtifactsServicer_to_server(ArtifactsService(door, store, jobs), server)
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(door, jobs, sites), server)
     address = _bind(server, authority, listen)
-    _write_operator(state, authority, address)
+    write_operator(state, authority)
+    write_durably(state.operator / "address", f"{address}\n".encode())
     stopped = _stop_signal()
     jobs.resume()
     await server.start()
     announce(address)
     _LOG.info("listening on %s, state in %s", address, state.root)
+    always = [asyncio.create_task(work) for work in (door.watch(), collection.run(), keep_operator(state, authority))]
     number = await stopped
     _LOG.info("stopping on %s", signal.Signals(number).name)
+    for task in always:
+        task.cancel()
     await jobs.close()
     await server.stop(_GRACE_S)
     engine.dispose()
@@ -95,11 +104,8 @@ def _scratch(state: StateFolder) -> Path:
 
 def _bind(server: grpc.aio.Server, authority: Authority, listen: Address) -> Address:
     _check_free(listen)
-    credentials = grpc.ssl_server_credentials(
-        [authority.issue_server(listen.host)], root_certificates=authority.client_roots, require_client_auth=True
-    )
     try:
-        port = server.add_secure_port(str(listen), credentials)
+        port = server.add_secure_port(str(listen), ServerCertificate(authority, listen.host).credentials())
     except RuntimeError as error:
         raise Unavailable(f"cannot listen on {listen}: {error}") from error
     return Address(listen.host, port)
@@ -117,15 +123,6 @@ def _check_free(listen: Address) -> None:
         raise Unavailable(
             f"cannot listen on {listen}: {reason}; choose another --listen, or stop what is there"
         ) from error
-
-
-def _write_operator(state: StateFolder, authority: Authority, address: Address) -> None:
-    if not (state.operator / "cert.pem").exists():
-        key, certificate = authority.issue_operator()
-        write_durably(state.operator / "key.pem", key, mode=0o600)
-        write_durably(state.operator / "ca.pem", authority.pem)
-        write_durably(state.operator / "cert.pem", certificate)
-    write_durably(state.operator / "address", f"{address}\n".encode())
 
 
 def _stop_signal() -> asyncio.Future[int]:

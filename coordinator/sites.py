@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from sqlite3 import DatabaseError
 
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, func, insert, select, update
 
+from coordinator.certificates import Role
 from coordinator.database import certificates, sites, transaction
-from protos.errors import InvalidInput, Refused
+from protos.errors import InvalidInput, Refused, StateError
 
 _TRUST_S = 1.0  # how long a look at the table counts: the chunks of an upload do not each ask the database
 _SEEN_S = 10.0  # how exact `last_seen` is
@@ -38,6 +43,7 @@ class Sites:
         self._engine = engine
         self._checked: dict[str, float] = {}  # serial -> monotonic time at which it was found good
         self._seen: dict[str, float] = {}
+        self._version = -1
 
     def listing(self) -> list[Site]:
         """All sites, by name."""
@@ -53,28 +59,52 @@ class Sites:
                 Site(name, seen, expires, bool(revoked)) for name, seen, expires, revoked in connection.execute(query)
             ]
 
-    def check(self, site: str, serial: str) -> None:
-        """Raises `Refused` unless the certificate was issued to the site and has not been revoked."""
+    def check(self, role: Role) -> None:
+        """Raises `Refused` unless the certificate was issued to its site and has not been revoked."""
         now = time.monotonic()
-        if now - self._checked.get(serial, -_TRUST_S) < _TRUST_S:
+        if now - self._checked.get(role.serial, -_TRUST_S) < _TRUST_S:
             return
-        query = select(certificates.c.revoked).where(certificates.c.serial == serial, certificates.c.site == site)
+        self._checked.pop(role.serial, None)
         with transaction(self._engine) as connection:
-            revoked = connection.execute(query).scalar_one_or_none()
-        if revoked is None or revoked:
+            if not _is_good(connection, role):
+                raise Refused(
+                    f"the certificate of {role.name} has been revoked; ask the coordinator's operator to invite it "
+                    "again"
+                )
+        self._checked[role.serial] = now
+
+    def revoked(self, serials: Collection[str]) -> set[str]:
+        """Those certificates that have been revoked; empty, and cheap, while nobody writes to the database."""
+        version = self._data_version()
+        if version == self._version or not serials:
+            return set()
+        self._version = version
+        query = select(certificates.c.serial).where(certificates.c.revoked, certificates.c.serial.in_(serials))
+        with transaction(self._engine) as connection:
+            ended = set(connection.execute(query).scalars())
+        for serial in ended:
             self._checked.pop(serial, None)
-            raise Refused(
-                f"the certificate of {site} has been revoked; ask the coordinator's operator to invite it again"
-            )
-        self._checked[serial] = now
+        return ended
 
     def seen(self, site: str) -> None:
-        """Notes that a site was heard of now."""
+        """Notes that a site was heard of now; with a full disk the note is made later."""
         now = time.monotonic()
         if now - self._seen.get(site, -_SEEN_S) >= _SEEN_S:
             self._seen[site] = now
-            with transaction(self._engine) as connection:
+            with suppress(StateError), transaction(self._engine) as connection:
                 connection.execute(update(sites).where(sites.c.site == site).values(last_seen=time.time()))
+
+    @cached_property
+    def _watching(self) -> PoolProxiedConnection:
+        # One and the same connection: it tells what others have written since it last looked.
+        return self._engine.raw_connection()
+
+    def _data_version(self) -> int:
+        try:
+            version: int = self._watching.cursor().execute("PRAGMA data_version").fetchone()[0]
+        except DatabaseError as error:
+            raise StateError(f"the coordinator cannot read its database: {error}") from error
+        return version
 
     def revoke(self, site: str) -> None:
         """Ends all certificates of a site. Raises `InvalidInput` where there is no such site."""
@@ -82,3 +112,18 @@ class Sites:
             query = update(certificates).where(certificates.c.site == site).values(revoked=True)
             if connection.execute(query).rowcount == 0:
                 raise InvalidInput(f"there is no site {site[:80]!r}; 'edgefed coordinator sites' lists them")
+
+
+def _is_good(connection: Connection, role: Role) -> bool:
+    query = select(certificates.c.serial, certificates.c.revoked, certificates.c.expires)
+    known = {row.serial: row for row in connection.execute(query.where(certificates.c.site == role.name))}
+    if role.serial in known:
+        return not known[role.serial].revoked
+    # Signed by the CA and yet unknown: the site renewed it after the backup was made that this coordinator was restored
+    # from. It counts where it is newer than all that is known of the site, and no end of that has been recorded.
+    latest = max(known.values(), key=lambda row: float(row.expires), default=None)
+    if latest is None or latest.revoked or role.expires <= latest.expires:
+        return False
+    row = {"serial": role.serial, "site": role.name, "expires": role.expires, "revoked": False, "pem": role.pem}
+    connection.execute(insert(certificates).values(row))
+    return True

@@ -13,7 +13,8 @@ from pathlib import Path
 from protos.durable import write_durably
 from protos.errors import StateError
 
-VERSION = "1"
+VERSION = "2"
+_OLDER = frozenset({"1"})  # `coordinator/migrations.py` takes them on
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -56,10 +57,10 @@ def default_state() -> Path:
 
 
 def create_state(root: Path) -> StateFolder:
-    """Opens a state folder and makes it where there is none.
+    """Makes a state folder where there is none; one of an earlier version is left for `migrations.migrate`.
 
     Raises:
-        StateError: another version, not a state folder, or no permission.
+        StateError: a newer version, not a state folder, or no permission.
     """
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,7 +68,8 @@ def create_state(root: Path) -> StateFolder:
             if any(entry.name != "version.partial" for entry in root.iterdir()):
                 raise StateError(f"{root} holds other files and is not a coordinator's state; choose an empty folder")
             write_durably(root / "version", f"{VERSION}\n".encode())
-        state = open_state(root)
+        read_version(root)
+        state = StateFolder(root)
         for folder in (state.authority, state.operator, state.artifacts, state.partial):
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
@@ -76,10 +78,24 @@ def create_state(root: Path) -> StateFolder:
 
 
 def open_state(root: Path) -> StateFolder:
-    """Opens a state folder that a coordinator has made.
+    """Opens a state folder that a coordinator of this version has run on.
 
     Raises:
         StateError: there is none, or it is of another version.
+    """
+    if (version := read_version(root)) != VERSION:
+        raise StateError(
+            f"{root} is a state of version {version}; start the coordinator there once, which migrates it to "
+            f"version {VERSION} and keeps a copy"
+        )
+    return StateFolder(root)
+
+
+def read_version(root: Path) -> str:
+    """The version of a state folder: this one or an earlier one.
+
+    Raises:
+        StateError: there is none, or it is of a version that this software does not know.
     """
     try:
         version = (root / "version").read_text().strip()
@@ -88,12 +104,12 @@ def open_state(root: Path) -> StateFolder:
         raise StateError(f"{root} is not a coordinator's state; {hint} {root}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StateError(f"the state folder {root} cannot be read: {error}") from error
-    if version != VERSION:
+    if version != VERSION and version not in _OLDER:
         raise StateError(
-            f"{root} is a state of version {version[:20]!r} and this software reads version {VERSION}; "
-            "use the release that made it, or another folder"
+            f"{root} is a state of version {version[:20]!r} and this software reads version {VERSION} and migrates "
+            f"{', '.join(sorted(_OLDER))}; use the release that made it, or another folder"
         )
-    return StateFolder(root)
+    return version
 
 
 @contextmanager
@@ -108,6 +124,26 @@ def locked(state: StateFolder) -> Iterator[None]:
 
 
 @contextmanager
+def nothing_removed(state: StateFolder) -> Iterator[None]:
+    """Keeps every artifact where it is while a process reads them, as a backup does."""
+    with (state.root / "artifacts.lock").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def may_remove(state: StateFolder) -> Iterator[bool]:
+    """Whether artifacts may be removed now: not while `nothing_removed` is held elsewhere."""
+    with (state.root / "artifacts.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
 def room_on_disk(what: str) -> Iterator[None]:
     """Turns a full disk into a `StateError` that says so."""
     try:
@@ -116,5 +152,5 @@ def room_on_disk(what: str) -> Iterator[None]:
         if error.errno not in _NO_ROOM:
             raise
         raise StateError(
-            f"no room on the coordinator's disk for {what}: {error.strerror}; make room, the upload then goes on"
+            f"no room on the coordinator's disk for {what}: {error.strerror}; make room, it then goes on"
         ) from error

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from blake3 import blake3
@@ -105,6 +106,7 @@ class Uploads:
     async def announce(self, site: str, manifest: Manifest) -> Upload:
         """Opens or resumes an upload. Raises `StateError` on a full disk."""
         async with self._announcing:
+            _touch(self._folder / site / manifest.digest)
             upload = await self.find(site, manifest.digest)
             if upload is None or upload.manifest != manifest:
                 folder = self._folder / site / manifest.digest
@@ -128,6 +130,18 @@ class Uploads:
         if (upload := self._uploads.pop((site, digest), None)) is not None:
             upload.discard()
 
+    def brings(self, digest: str) -> bool:
+        """Whether an upload of this artifact is under way in this process."""
+        return any(known == digest for _, known in list(self._uploads))
+
+    async def discard_untouched(self, since: float) -> int:
+        """Removes uploads of which nothing came after `since` (seconds since the epoch); bytes that are free."""
+        async with self._announcing:  # who announces one now has touched it
+            old = [folder for folder in self._folder.glob("[!.]*/*") if _touched_at(folder) < since]
+            for folder in old:
+                self._uploads.pop((folder.parent.name, folder.name), None)
+            return sum([await asyncio.to_thread(_remove, folder) for folder in old])
+
     def _prepare(self, folder: Path, manifest: Manifest) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         with room_on_disk(f"artifact {manifest.digest[:12]}"):
@@ -150,6 +164,24 @@ def _resume(folder: Path) -> Upload:
             if blake3(file.read(manifest.chunk_size(index))).digest() == digest:
                 present[index // 8] |= 1 << index % 8
     return Upload(folder, manifest, present)
+
+
+def _touch(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        os.utime(folder / "data")
+
+
+def _touched_at(folder: Path) -> float:
+    try:
+        return (folder / "data").stat().st_mtime
+    except FileNotFoundError:  # cut off while it was made or removed
+        return folder.stat().st_mtime
+
+
+def _remove(folder: Path) -> int:
+    size = sum(path.stat().st_blocks * 512 for path in folder.iterdir())
+    shutil.rmtree(folder)
+    return size
 
 
 def _no_chunks(manifest: Manifest) -> bytearray:

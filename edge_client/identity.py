@@ -14,10 +14,9 @@ from pydantic import TypeAdapter
 
 from edge_client.state import SiteState, write_durably
 from protos.errors import InvalidInput, Refused, StateError, Unavailable
-from protos.invitation import check_site_name
+from protos.invitation import BACK_DATED, check_site_name
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-BACK_DATED = timedelta(hours=1)  # how far a certificate's life starts before it was issued
 _COORDINATOR = TypeAdapter(dict[str, str])
 
 

@@ -26,6 +26,7 @@ from protos.errors import InvalidInput, Refused
 
 SECRET_BYTES = 16
 COORDINATOR_NAME = "edgefed-coordinator"  # in its certificate, wherever it runs: who it is, not where
+BACK_DATED = timedelta(days=1)  # certificates start this long before they are issued: a site's clock may be behind
 ENROLMENT_COMMON_NAME = "edgefed enrolment"
 SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 

@@ -12,6 +12,7 @@ from protos.v1 import artifacts_pb2 as pb
 from protos.v1 import artifacts_pb2_grpc
 
 MESSAGE_BYTES = CHUNK_BYTES + (64 << 10)
+_REMEMBERED = 4096  # looks at who may read what, so that the chunks of a download do not each ask the jobs
 
 
 class ArtifactsService(artifacts_pb2_grpc.ArtifactsServicer):
@@ -21,13 +22,13 @@ class ArtifactsService(artifacts_pb2_grpc.ArtifactsServicer):
         self.door = door
         self._store = store
         self._jobs = jobs
-        self._readable: set[tuple[str, str]] = set()
+        self._readable: dict[tuple[str, str], None] = {}
 
     @answers("site", limit=MESSAGE_BYTES)
     async def HasChunks(self, request: pb.HasChunksRequest, role: Role) -> pb.HasChunksReply:
         """Opens or resumes an upload."""
         manifest = manifest_from_proto(request.manifest)
-        if self._store.owned_by(role.name, manifest.digest):
+        if self._store.asked_again(role.name, manifest.digest):
             return pb.HasChunksReply(committed=True)
         upload = await self._store.uploads.announce(role.name, manifest)
         return pb.HasChunksReply(bitmap=upload.bitmap)
@@ -65,5 +66,7 @@ class ArtifactsService(artifacts_pb2_grpc.ArtifactsServicer):
         if key not in self._readable:  # what a site may read once it may read always: globals are never taken back
             if not (self._store.owned_by(*key) or self._jobs.may_read(*key)):
                 raise Refused(f"{role.name} may not read artifact {digest[:12]}: it is of none of its jobs")
-            self._readable.add(key)
+            self._readable[key] = None
+            if len(self._readable) > _REMEMBERED:
+                del self._readable[next(iter(self._readable))]
         return digest

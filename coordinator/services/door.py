@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
@@ -13,9 +15,10 @@ from google.protobuf.message import Message
 
 from coordinator.certificates import Authority, Kind, Role
 from coordinator.sites import Sites
-from protos.errors import EdgeFedError, InvalidInput, Refused, status_of
+from protos.errors import EdgeFedError, InvalidInput, Refused, StateError, status_of
 
 CONTROL_BYTES = 64 << 10
+_WATCH_S = 0.25
 _DETAILS_CHARACTERS = 4000  # gRPC carries them in a header
 _LOG = logging.getLogger("coordinator")
 
@@ -25,14 +28,56 @@ Rep = TypeVar("Rep", bound=Message)
 
 
 class Door:
-    """Knows the certificates of this coordinator."""
+    """Knows the certificates of this coordinator, and the calls that are being answered."""
 
     def __init__(self, authority: Authority, sites: Sites) -> None:
         self._sites = sites
         self._role_of = functools.lru_cache(maxsize=4096)(authority.role_of)
+        self._calls: dict[asyncio.Task[Any], Role] = {}
+        self._expelled: set[asyncio.Task[Any]] = set()
 
-    def admit(self, context: Any, kinds: tuple[Kind, ...]) -> Role:
-        """Who is calling. Raises `Refused` unless the certificate is good and of one of the kinds."""
+    @contextmanager
+    def open(self, context: Any, kinds: tuple[Kind, ...]) -> Iterator[Role]:
+        """Who is calling, for the length of a call, which ends the moment the certificate is revoked.
+
+        Raises:
+            Refused: the certificate is not good, not of one of the kinds, or was revoked meanwhile.
+        """
+        role = self._admit(context, kinds)
+        task = asyncio.current_task()
+        assert task is not None, "calls are answered by tasks"
+        self._calls[task] = role
+        try:
+            yield role
+        except asyncio.CancelledError:
+            if task not in self._expelled:
+                raise
+            task.uncancel()
+            raise Refused(
+                f"the certificate of {role.name} has been revoked; ask the coordinator's operator to invite it again"
+            ) from None
+        finally:
+            del self._calls[task]
+            self._expelled.discard(task)
+
+    async def watch(self) -> None:
+        """Ends the calls of revoked certificates, until it is cancelled."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            with suppress(StateError):  # a disk's trouble is told where something has to be written
+                ended = self._sites.revoked({role.serial for role in self._calls.values()})
+                for task in [task for task, role in self._calls.items() if role.serial in ended]:
+                    self._expelled.add(task)
+                    task.cancel()
+
+    def check(self, role: Role) -> None:
+        """Raises `Refused` where the certificate has expired or was revoked."""
+        if time.time() >= role.expires:
+            raise Refused(f"the certificate of {role.name or role.kind} has expired")
+        if role.kind == "site":
+            self._sites.check(role)
+
+    def _admit(self, context: Any, kinds: tuple[Kind, ...]) -> Role:
         pems = list(context.auth_context().get("x509_pem_cert", ()))
         if not pems:
             raise Refused("this coordinator talks to callers with a certificate only; join first")
@@ -43,13 +88,6 @@ class Door:
         if role.kind == "site":
             self._sites.seen(role.name)
         return role
-
-    def check(self, role: Role) -> None:
-        """Raises `Refused` where the certificate has expired or was revoked."""
-        if time.time() >= role.expires:
-            raise Refused(f"the certificate of {role.name or role.kind} has expired")
-        if role.kind == "site":
-            self._sites.check(role.name, role.serial)
 
 
 class Servicer(Protocol):
@@ -68,7 +106,8 @@ def answers(
         async def call(self: S, request: Req, context: Any) -> Rep:
             try:
                 _bound(request, limit)
-                return await handler(self, request, self.door.admit(context, kinds))
+                with self.door.open(context, kinds) as role:
+                    return await handler(self, request, role)
             except Exception as error:
                 failure = error
             return await _abort(context, failure)
@@ -90,8 +129,9 @@ def streams(
         async def call(self: S, request: Req, context: Any) -> AsyncIterator[Rep]:
             try:
                 _bound(request, CONTROL_BYTES)
-                async for reply in handler(self, request, self.door.admit(context, kinds)):
-                    yield reply
+                with self.door.open(context, kinds) as role:
+                    async for reply in handler(self, request, role):
+                        yield reply
                 return
             except Exception as error:
                 failure = error

@@ -297,3 +297,33 @@ async def plant(coordinator: Coordinator, tmp_path: Path) -> AsyncIterator[Calla
     yield join
     for one in plants:
         await one.close()
+
+
+@pytest.fixture
+def coordinator_at() -> Iterator[Callable[..., Coordinator]]:
+    """`coordinator_at(state, **attributes)` starts a process on a state folder of the test's own."""
+    started: list[Coordinator] = []
+
+    def start(state: Path, **attributes: Any) -> Coordinator:
+        started.append(Coordinator(state, **attributes))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process is not None and one.process.poll() is None:
+            one.stop()
+
+
+@pytest.fixture
+async def plant_at(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Plant]]]:
+    """`await plant_at(coordinator, name, **attributes)` is a site that has joined that coordinator."""
+    plants: list[Plant] = []
+
+    async def join(coordinator: Coordinator, name: str, **attributes: Any) -> Plant:
+        plants.append(Plant(name, coordinator, tmp_path / name, **attributes))
+        return await plants[-1].join()
+
+    yield join
+    for one in plants:
+        await one.close()

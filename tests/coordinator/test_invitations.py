@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Engine
 
-from coordinator.certificates import Authority, open_authority
+from coordinator.certificates import Authority, Role, open_authority
 from coordinator.database import open_database
 from coordinator.invitations import enrol, invite, renew
 from coordinator.sites import Sites
@@ -44,7 +45,7 @@ def request_der() -> bytes:
 def test_token_is_traded_for_a_certificate(engine: Engine, authority: Authority, invitation: Invitation) -> None:
     pem = enrol(engine, authority, "plant-a", invitation.secret, request_der(), time.time())
     role = authority.role_of(pem)
-    Sites(engine).check(role.name, role.serial)
+    Sites(engine).check(role)
 
 
 def test_repeat_with_the_same_key_gets_the_first_answer(
@@ -96,15 +97,15 @@ def test_new_enrolment_ends_the_earlier_certificate(engine: Engine, authority: A
         pem = enrol(engine, authority, "plant-a", invitation.secret, request_der(), time.time())
         roles.append(authority.role_of(pem))
     with pytest.raises(Refused, match="revoked"):
-        Sites(engine).check("plant-a", roles[0].serial)
-    Sites(engine).check("plant-a", roles[1].serial)
+        Sites(engine).check(roles[0])
+    Sites(engine).check(roles[1])
 
 
 def test_renewal_leaves_the_old_certificate_good(engine: Engine, authority: Authority, invitation: Invitation) -> None:
     first = enrol(engine, authority, "plant-a", invitation.secret, request_der(), time.time())
     second = renew(engine, authority, "plant-a", request_der())
     for pem in (first, second):
-        Sites(engine).check("plant-a", authority.role_of(pem).serial)
+        Sites(engine).check(authority.role_of(pem))
 
 
 def test_revoked_site_is_refused_and_listed_as_such(
@@ -113,7 +114,7 @@ def test_revoked_site_is_refused_and_listed_as_such(
     pem = enrol(engine, authority, "plant-a", invitation.secret, request_der(), time.time())
     Sites(engine).revoke("plant-a")
     with pytest.raises(Refused, match="the certificate of plant-a has been revoked"):
-        Sites(engine).check("plant-a", authority.role_of(pem).serial)
+        Sites(engine).check(authority.role_of(pem))
     assert [(site.name, site.revoked) for site in Sites(engine).listing()] == [("plant-a", True)]
 
 
@@ -125,3 +126,63 @@ def test_revoking_a_stranger_is_told(engine: Engine) -> None:
 def test_impossible_site_name_is_refused(engine: Engine, authority: Authority) -> None:
     with pytest.raises(InvalidInput, match="is not a site name"):
         invite(engine, authority, "../etc", time.time() + 60)
+
+
+class Restored:
+    """A database as it was when `plant-a` had one certificate, and what was issued since."""
+
+    def __init__(self, engine: Engine, authority: Authority, tmp_path: Path) -> None:
+        self.authority, self.lost = authority, open_database(tmp_path / "lost.sqlite")
+        self.engine = engine
+        self.first = self.enrol(engine)
+
+    def enrol(self, engine: Engine) -> Role:
+        made = invite(engine, self.authority, "plant-a", time.time() + 60)
+        return self.authority.role_of(enrol(engine, self.authority, "plant-a", made.secret, request_der(), time.time()))
+
+    def renewed_since(self) -> Role:
+        return self.authority.role_of(renew(self.lost, self.authority, "plant-a", request_der()))
+
+
+@pytest.fixture
+def restored(
+    engine: Engine, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Restored]:
+    made = Restored(engine, authority, tmp_path)
+    monkeypatch.setattr("coordinator.certificates.SITE_LIFE", timedelta(days=15))  # issued a day later
+    yield made
+    made.lost.dispose()
+
+
+def test_certificate_renewed_after_the_backup_is_good_and_can_be_revoked(restored: Restored) -> None:
+    role = restored.renewed_since()
+    Sites(restored.engine).check(role)
+    Sites(restored.engine).check(role)
+    Sites(restored.engine).revoke("plant-a")
+    with pytest.raises(Refused, match="revoked"):
+        Sites(restored.engine).check(role)
+
+
+def test_certificate_renewed_after_the_backup_ends_when_the_site_is_revoked_first(restored: Restored) -> None:
+    role = restored.renewed_since()
+    Sites(restored.engine).revoke("plant-a")
+    with pytest.raises(Refused, match="revoked"):
+        Sites(restored.engine).check(role)
+
+
+def test_certificate_renewed_after_the_backup_ends_when_the_site_is_invited_again(
+    restored: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = restored.renewed_since()
+    monkeypatch.setattr("coordinator.certificates.SITE_LIFE", timedelta(days=16))
+    restored.enrol(restored.engine)
+    with pytest.raises(Refused, match="revoked"):
+        Sites(restored.engine).check(role)
+
+
+def test_certificate_of_a_site_that_joined_after_the_backup_is_refused(
+    restored: Restored, authority: Authority
+) -> None:
+    role = authority.role_of(authority.sign_request(request_der(), "stranger").pem)
+    with pytest.raises(Refused, match="the certificate of stranger"):
+        Sites(restored.engine).check(role)

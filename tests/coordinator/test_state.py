@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.state import create_state, default_state, locked, open_state
+from coordinator.state import create_state, default_state, locked, may_remove, nothing_removed, open_state
 from protos.durable import write_durably
 from protos.errors import StateError
 
@@ -18,11 +18,27 @@ def test_state_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_state_of_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     root = create_state(tmp_path / "state").root
-    (root / "version").write_text("2\n")
+    (root / "version").write_text("3\n")
     for use in (create_state, open_state):
-        with pytest.raises(StateError, match="version '2' and this software reads version 1"):
+        with pytest.raises(StateError, match="version '3' and this software reads version 2"):
             use(root)
-    assert (root / "version").read_text() == "2\n"
+    assert (root / "version").read_text() == "3\n"
+
+
+def test_state_of_an_earlier_version_is_used_after_a_start(tmp_path: Path) -> None:
+    root = create_state(tmp_path / "state").root
+    (root / "version").write_text("1\n")
+    with pytest.raises(StateError, match="start the coordinator there once, which migrates it"):
+        open_state(root)
+    assert create_state(root).root == root
+
+
+def test_nothing_is_removed_while_somebody_reads(tmp_path: Path) -> None:
+    state = create_state(tmp_path / "state")
+    with nothing_removed(state), nothing_removed(state), may_remove(state) as free:
+        assert not free
+    with may_remove(state) as free:
+        assert free
 
 
 def test_folder_with_other_files_is_not_taken(tmp_path: Path) -> None:
