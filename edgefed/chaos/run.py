@@ -7,11 +7,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from coordinator.address import Address
 from edgefed.chaos.conductor import Conductor, Outcome, Trial
 from edgefed.chaos.job_watch import JobWatch
 from edgefed.chaos.narrator import Narrator
 from edgefed.chaos.proxy import FaultProxy
+from protos.errors import Unavailable
 
+_KNOCK_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -19,15 +22,25 @@ async def run(trial: Trial, watch: JobWatch | None, narrator: Narrator) -> Outco
     """Runs until the trial is over, or SIGINT or SIGTERM asks for what there is.
 
     Raises:
-        Unavailable: the port is taken, no site has connected, or the coordinator does not answer at the start.
+        Unavailable: the port is taken, no site has connected, or there is no coordinator at the start.
         StateError: the coordinator's state folder cannot be used.
     """
+    await _knock(trial.coordinator)
     if watch is not None:
         await asyncio.to_thread(watch.running)
     async with FaultProxy(trial.coordinator, trial.profile.line, listen=trial.listen, seed=trial.seed) as proxy:
         conductor = Conductor(trial, proxy, watch, narrator)
         with _set_by_signals(conductor.stop):
             return await conductor.conduct()
+
+
+async def _knock(coordinator: Address) -> None:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(coordinator.host, coordinator.port), _KNOCK_S)
+    except (OSError, TimeoutError) as error:
+        reason = getattr(error, "strerror", None) or "no answer"
+        raise Unavailable(f"nobody listens at {coordinator}: {reason}; is that --coordinator?") from error
+    writer.close()
 
 
 @contextmanager
