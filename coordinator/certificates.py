@@ -109,7 +109,7 @@ class Authority:
             key = request.public_key()
             if not request.is_signature_valid:
                 raise InvalidInput("the certificate request is not signed by its own key")
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion) as error:
             raise InvalidInput("the certificate request cannot be read") from error
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise InvalidInput("the certificate request must hold a P-256 key")

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -37,6 +37,11 @@ from protos.v1 import enrolment_pb2
 
 _CONNECT_S = 10.0
 _ATTEMPTS = 3
+_UNREADABLE = (
+    ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)  # fmt: skip
+"""What the parser of certificates raises, of which not all are `ValueError`."""
 
 
 def join(root: Path, address: str, token: str, *, images: Path | None) -> Identity:
@@ -194,7 +199,7 @@ def check_coordinator(der: bytes, address: str, invitation: Invitation, now: dat
         ca_key.verify(leaf.signature, leaf.tbs_certificate_bytes, ec.ECDSA(hashes.SHA256()))
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         genuine = COORDINATOR_NAME in names.get_values_for_type(x509.DNSName)
-    except (InvalidSignature, x509.ExtensionNotFound, ValueError):  # ValueError: it cannot even be read
+    except (InvalidSignature, x509.ExtensionNotFound, *_UNREADABLE):
         genuine = False
     if not genuine:
         raise IntegrityError(
@@ -224,7 +229,7 @@ def _check_issued(pem: bytes, ca: x509.Certificate, key: ec.EllipticCurvePrivate
 def _certificate_in(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise IntegrityError("the coordinator sent something that is not a certificate") from error
 
 

@@ -113,8 +113,11 @@ def test_server_certificate_carries_the_fixed_name_and_the_host(authority: Autho
     assert host in [str(name.value) for name in names]
 
 
-def test_request_with_a_kind_of_key_that_nobody_knows_is_told(authority: Authority) -> None:
+def test_request_of_a_kind_that_nobody_knows_is_told(authority: Authority) -> None:
     der = csr(p256())
     id_ec_public_key = bytes.fromhex("06072a8648ce3d0201")
-    with pytest.raises(InvalidInput, match="cannot be read"):
-        authority.sign_request(der.replace(id_ec_public_key, id_ec_public_key[:-1] + b"\x7f"), "plant-a")
+    unknown = der.replace(id_ec_public_key, id_ec_public_key[:-1] + b"\x7f")
+    of_version_8 = der.replace(b"\x02\x01\x00\x30", b"\x02\x01\x07\x30", 1)
+    for request in (unknown, of_version_8):
+        with pytest.raises(InvalidInput, match="cannot be read"):
+            authority.sign_request(request, "plant-a")

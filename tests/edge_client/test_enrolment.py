@@ -202,5 +202,9 @@ async def test_a_revoked_site_is_told(coordinator: LocalFederation) -> None:
 
 def test_an_answer_that_is_no_certificate_is_told(authority: Any) -> None:
     invitation = decode_token(token_of(authority))
-    with pytest.raises(IntegrityError, match="is not the coordinator that made this token"):
-        check_coordinator(b"0\x03nothing", "c:1", invitation, datetime.now(UTC))
+    _, pem = authority.issue("coordinator", dns=COORDINATOR_NAME)
+    der = ssl.PEM_cert_to_DER_cert(pem.decode())
+    of_version_10 = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09")
+    for answer in (b"0\x03nothing", of_version_10):
+        with pytest.raises(IntegrityError, match="is not the coordinator that made this token"):
+            check_coordinator(answer, "c:1", invitation, datetime.now(UTC))

@@ -37,7 +37,9 @@ def _requests() -> list[bytes]:
         names = x509.SubjectAlternativeName([x509.DNSName("edgefed-coordinator")])
         builder = builder.add_extension(names, critical=False)
         built.append(builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()))
-    return [request.public_bytes(_DER) for request in built]
+    ders = [request.public_bytes(_DER) for request in built]
+    version = b"\x02\x01\x00\x30"
+    return [*ders, ders[0].replace(version, b"\x02\x01\x07\x30", 1)]
 
 
 def _bend_der(random: Random, data: bytes) -> bytes:
@@ -64,10 +66,14 @@ def _answers() -> list[bytes]:
     """Certificates that stand where a joining site expects the coordinator's, as DER."""
     authority = Authority(*_self_signed())
     _, chain = authority.issue_server("127.0.0.1")
-    _, site = authority.issue_operator()
+    site = authority.sign_request(_requests()[0], "plant-a").pem
     _, enrolment = enrolment_credentials(authority.compressed_key)
     pems = (chain, site, enrolment, authority.pem)
-    return [x509.load_pem_x509_certificate(pem).public_bytes(_DER) for pem in pems]
+    ders = [x509.load_pem_x509_certificate(pem).public_bytes(_DER) for pem in pems]
+    version, constraints = b"\xa0\x03\x02\x01\x02", bytes.fromhex("0603551d13")
+    odd = [ders[0].replace(version, version[:-1] + bytes([number])) for number in (1, 3, 9, 255)]
+    twice = ders[0].replace(bytes.fromhex("0603551d25"), constraints)  # one extension of the kind of another
+    return [*ders, *odd, twice]
 
 
 @cache
