@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from coordinator.backup_cli import register
+
 # What a command needs is imported in it: `edgefed --help` must not wait for gRPC and the database.
 
 app = typer.Typer(no_args_is_help=True, help="Run a coordinator and decide which sites may join.")
@@ -119,6 +121,9 @@ def revoke(site: SiteArgument, state: StateOption = None, as_json: JsonOption = 
 
     Sites(open_database(open_state(state or default_state()).database)).revoke(site)
     print(json.dumps({"site": site, "revoked": True}) if as_json else f"{site} is revoked")
+
+
+register(app)
 
 
 def duration_s(text: str) -> float:

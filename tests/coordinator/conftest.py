@@ -300,6 +300,18 @@ async def plant(coordinator: Coordinator, tmp_path: Path) -> AsyncIterator[Calla
 
 
 @pytest.fixture
+def request_der() -> Callable[[bytes], bytes]:
+    """A certificate request for a private key as PEM."""
+
+    def request(key_pem: bytes) -> bytes:
+        key = serialization.load_pem_private_key(key_pem, password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return signing_request(key)
+
+    return request
+
+
+@pytest.fixture
 def coordinator_at() -> Iterator[Callable[..., Coordinator]]:
     """`coordinator_at(state, **attributes)` starts a process on a state folder of the test's own."""
     started: list[Coordinator] = []
