@@ -24,7 +24,7 @@ class Clusters:
 
     Attributes:
         centres: (k, d) float32, each the weighted mean of its samples.
-        labels: (n,) int64, index of the centre that each sample was averaged into.
+        labels: (n,) int64, index of the centre that each sample was averaged into, -1 where it was trimmed.
         weights: (k,) float32, sum of the sample weights per centre, more than 0.
         inertia: weighted sum of the squared distances of the samples to the centres they were assigned to.
     """
@@ -36,7 +36,14 @@ class Clusters:
 
 
 def kmeans(
-    samples: Floats, k: int, seed: int, *, n_init: int = 1, max_iter: int = 25, sample_weight: Floats | None = None
+    samples: Floats,
+    k: int,
+    seed: int,
+    *,
+    n_init: int = 1,
+    max_iter: int = 25,
+    sample_weight: Floats | None = None,
+    trim: float = 0.0,
 ) -> Clusters:
     """Groups samples around k centres; of `n_init` seedings the one with the lowest inertia.
 
@@ -47,6 +54,8 @@ def kmeans(
         n_init: seedings tried.
         max_iter: Lloyd steps at most per seeding.
         sample_weight: (n,) float32 above 0; all 1 if None.
+        trim: in [0, 1), share of the samples, the farthest from any centre, that each step leaves out (Cuesta-Albertos,
+            Gordaliza and Matrán, 1997); the seeding does not draw them either.
 
     Raises:
         ValueError: no samples, or k below 1.
@@ -57,39 +66,49 @@ def kmeans(
     weight = np.ones(n, np.float32) if sample_weight is None else sample_weight.astype(np.float32)
     if k >= n:
         return Clusters(samples.copy(), np.arange(n), weight, 0.0)
-    rng = np.random.default_rng(seed)
-    runs = (lloyd(samples, seed_centres(samples, k, weight, rng), weight, max_iter) for _ in range(n_init))
+    rng, trimmed = np.random.default_rng(seed), int(trim * n)
+    starts = (seed_centres(samples, k, weight, rng, trimmed) for _ in range(n_init))
+    runs = (lloyd(samples, start, weight, max_iter, trimmed) for start in starts)
     return min(runs, key=lambda clusters: clusters.inertia)
 
 
-def lloyd(samples: Floats, centres: Floats, weight: Floats, max_iter: int) -> Clusters:
-    """Lloyd's steps from given (k, d) centres, at least one; a centre that lost all samples takes the farthest one."""
+def lloyd(samples: Floats, centres: Floats, weight: Floats, max_iter: int, trimmed: int = 0) -> Clusters:
+    """Lloyd's steps from given (k, d) centres, at least one; a centre that lost all samples takes the farthest one.
+
+    In each step the `trimmed` samples that are farthest from any centre play no part.
+    """
     # Imported where it is used: the coordinator's own process knows the methods and clusters nothing.
     from scipy.sparse import csr_matrix
 
     squares, k, inertia = np.einsum("nd,nd->n", samples, samples), len(centres), np.inf
     for _ in range(max(1, max_iter)):
         labels, distances = assign(samples, centres, squares)
-        empty = np.setdiff1d(np.arange(k), labels)
+        kept = np.arange(len(samples))
+        if trimmed:
+            kept = np.sort(np.argsort(distances, kind="stable")[: len(samples) - trimmed])
+        empty = np.setdiff1d(np.arange(k), labels[kept])
         if len(empty):
-            labels[np.argsort(-distances, kind="stable")[: len(empty)]] = empty
-        sums = csr_matrix((weight, (labels, np.arange(len(samples)))), shape=(k, len(samples)))
+            labels[kept[np.argsort(-distances[kept], kind="stable")[: len(empty)]]] = empty
+        sums = csr_matrix((weight[kept], (labels[kept], kept)), shape=(k, len(samples)))
         totals = np.asarray(sums.sum(axis=1), np.float32).reshape(-1)
         # Taking the farthest samples may have emptied their old centres; those keep their place.
         centres = np.where(totals[:, None] > 0, (sums @ samples) / np.maximum(totals, 1e-12)[:, None], centres)
-        before, inertia = inertia, float(np.dot(distances.astype(np.float64), weight))
+        before, inertia = inertia, float(np.dot(distances[kept].astype(np.float64), weight[kept]))
         if before - inertia <= _TOLERANCE * inertia and not len(empty):
             break
-    kept = totals > 0
-    return Clusters(centres[kept], (np.cumsum(kept) - 1)[labels], totals[kept], inertia)
+    met = totals > 0
+    found = np.full(len(samples), -1)
+    found[kept] = (np.cumsum(met) - 1)[labels[kept]]
+    return Clusters(centres[met], found, totals[met], inertia)
 
 
-def seed_centres(samples: Floats, k: int, weight: Floats, rng: np.random.Generator) -> Floats:
+def seed_centres(samples: Floats, k: int, weight: Floats, rng: np.random.Generator, trimmed: int = 0) -> Floats:
     """Starting centres (k, d): k-means|| draws candidates, k-means++ chooses among them.
 
     k-means++ reads all samples k times, which would take longer than all Lloyd's steps. Here four passes draw 4 k
     candidates, likelier the farther they lie; weighted by the samples they stand for, they are chosen from. More
-    than `_MANY` centres are the drawn samples themselves: among so many the choice no longer shows.
+    than `_MANY` centres are the drawn samples themselves: among so many the choice no longer shows. The `trimmed`
+    farthest samples of a pass are not drawn.
     """
     wanted = k if k > _MANY else min(4 * k, len(samples))
     squares = np.einsum("nd,nd->n", samples, samples)
@@ -101,6 +120,8 @@ def seed_centres(samples: Floats, k: int, weight: Floats, rng: np.random.Generat
         owner[closer], nearest[closer] = labels[closer] + len(chosen) - len(added), distances[closer]
         nearest[chosen] = 0.0
         odds = nearest.astype(np.float64) * weight
+        if trimmed:
+            odds[np.argsort(nearest, kind="stable")[len(samples) - trimmed :]] = 0.0
         number = min(-(-wanted // _PASSES), wanted - len(chosen), int(np.count_nonzero(odds)))
         if number == 0:
             break

@@ -58,7 +58,8 @@ def from_arrays(arrays: Arrays) -> MemoryBank:
     """
     rows, counts = _tensor(arrays, "rows", np.float16), _tensor(arrays, "counts", np.float32)
     if foreign := set(arrays) - {"rows", "counts"}:
-        raise ValueError(f"a memory bank holds rows and counts, not {', '.join(sorted(foreign))}")
+        shown = ", ".join(repr(name[:60]) for name in sorted(foreign)[:5])
+        raise ValueError(f"a memory bank holds rows and counts, not {shown}")
     return MemoryBank(rows.astype(np.float32), counts.astype(np.float32))
 
 

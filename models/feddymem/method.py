@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.feddymem.aggregate import aggregate, check
+from models.feddymem.aggregate import aggregate, check, fewest_updates
 from models.feddymem.settings import Settings
 from models.method import Arrays, Declaration, LocalResult, Method, Report, SiteData
 
@@ -37,4 +37,5 @@ FEDDYMEM = Method(
     declare=_declare,
     local_update=_local_update,
     install=_install,
+    fewest_updates=fewest_updates,
 )

@@ -90,12 +90,25 @@ class Aggregation:
     Attributes:
         kmeans: part 5, unweighted k-means; off, the global memory is all rows of all sites.
         rows: of the global memory; fewer where the sites sent fewer.
+        trim: share of the rows, the farthest from any centre, that each step of k-means leaves out.
+        assumed_bad: f, how many sites may be bad at most. Rows that are far from those of all but f - 1 other sites are
+            left out, so it is for sites with the same product; needs 2f + 1 banks. 0 believes every row.
+        far: "clip" leaves out far rows only, "reject" also the whole bank where they are more than half.
     """
 
     __pydantic_config__ = _STRICT
 
     kmeans: bool = True
     rows: Annotated[int, Ge(1), Le(65_536)] = 512
+    trim: Annotated[float, Ge(0), Lt(0.5)] = 0.0
+    assumed_bad: Annotated[int, Ge(0), Le(1_000)] = 0
+    far: Literal["clip", "reject"] = "clip"
+
+    def __post_init__(self) -> None:
+        if self.trim and not self.kmeans:
+            raise ValueError("trim is a part of k-means, which is switched off; leave one of them out")
+        if self.far == "reject" and not self.assumed_bad:
+            raise ValueError("far = 'reject' needs assumed_bad, how many sites may be bad at most: 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,3 +100,39 @@ def test_assignment_is_the_brute_force_one_when_there_are_several_chunks():
     squared = ((samples[:, None] - centres[None]) ** 2).sum(2)
     np.testing.assert_array_equal(labels, squared.argmin(1))
     np.testing.assert_allclose(distances, squared.min(1), atol=1e-4)
+
+
+def test_trimmed_steps_leave_out_the_farthest_as_computed_by_hand():
+    samples = np.array([[0.0], [2.0], [10.0], [12.0], [1000.0]], np.float32)
+    found = kmeans(samples, 2, seed=0, n_init=4, trim=0.2)
+    np.testing.assert_allclose(np.sort(found.centres[:, 0]), [1.0, 11.0])
+    assert found.labels[4] == -1
+    assert found.inertia == pytest.approx(4.0)
+    np.testing.assert_array_equal(found.weights, [2, 2])
+
+
+def test_scattered_samples_take_no_centre_when_they_are_trimmed():
+    rng = np.random.default_rng(0)
+    wanted, scattered = _mixture(700, 16, 12, 5), (40 * rng.normal(size=(300, 16))).astype(np.float32)
+    samples = np.concatenate([wanted, scattered])
+    plain, trimmed = (kmeans(samples, 12, 0, n_init=5, trim=trim) for trim in (0.0, 0.3))
+    assert np.linalg.norm(plain.centres, axis=1).max() > 20
+    assert np.linalg.norm(trimmed.centres, axis=1).max() < 10
+    assert (trimmed.labels[700:] == -1).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    samples=st.integers(4, 40).flatmap(
+        lambda n: arrays(np.float32, (n, 3), elements=st.floats(-8, 8, width=16, allow_subnormal=False))
+    ),
+    k=st.integers(1, 6),
+    trim=st.floats(0, 0.6),
+)
+def test_trimmed_centres_are_means_of_the_samples_that_are_left(samples, k, trim):
+    found = kmeans(samples, k, 0, trim=trim)
+    if k < len(samples):
+        assert (found.labels == -1).sum() == int(trim * len(samples))
+    assert found.weights.sum() == (found.labels >= 0).sum()
+    for index, centre in enumerate(found.centres):
+        np.testing.assert_allclose(centre, samples[found.labels == index].mean(axis=0), atol=1e-4)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,13 @@ def test_a_bank_is_refused_with_figures_when_it_cannot_be_right(rows, fault):
         ({"rows": np.full((2, 4), np.nan, np.float16)}, "2 of 2 rows hold NaN"),
         ({"rows": np.zeros((0, 4), np.float16), "counts": np.zeros(0, np.float32)}, r"\(0, 4\)"),
         ({"counts": np.array([1, -1], np.float32)}, "1 of 2 counts"),
-        ({"generator.weight": np.ones(3, np.float32)}, r"not generator\.weight"),
+        ({"counts": np.array([1, np.nan], np.float32)}, "1 of 2 counts"),
+        ({"counts": np.array([1, 3e38], np.float32)}, r"a row stands for 3e\+38 patches; 1e\+12 are the most"),
+        ({"counts": np.array([1, 2], np.int64)}, "int64, not float32"),
+        ({"rows": np.zeros((2, 0), np.float16)}, r"\(2, 0\)"),
+        ({"rows": np.full((2, 4), 65504, np.float16)}, r"length 1\.31e\+05"),
+        ({"n" * 100_000: np.ones(1, np.float32)}, "not 'n{60}'$"),
+        ({"generator.weight": np.ones(3, np.float32)}, r"not 'generator\.weight'"),
         ({"rows": np.ones((2, 4), np.float64)}, "float64, not float16"),
     ],
 )
@@ -86,3 +94,26 @@ def test_the_bytes_are_equal_when_updates_and_seed_are_equal():
         name: array.tobytes() for name, array in second.items()
     }
     assert first["rows"].shape == (512, 16)
+
+
+def test_a_bank_of_one_row_over_and_over_takes_one_centre():
+    same = np.repeat(_unit_rows(1, 4, 9), 256, axis=0)
+    updates = [_update("a", _unit_rows(256, 4, 1)), _update("b", same)]
+    check(Settings(), DECLARATION, None, updates[1].arrays)
+    found = aggregate(Settings(aggregation=Aggregation(rows=64)), None, updates, 0).arrays["rows"].astype(np.float32)
+    assert (np.linalg.norm(found - same[0], axis=1) < 1e-2).sum() == 1
+
+
+def test_the_rows_of_a_stale_bank_weigh_their_discount():
+    one, two = np.array([[0.1, 0]], np.float32), np.array([[0.9, 0]], np.float32)
+    updates = [_update("a", one), replace(_update("b", two), discount=0.25)]
+    found = aggregate(Settings(aggregation=Aggregation(rows=1)), None, updates, 0).arrays
+    np.testing.assert_allclose(found["rows"], [[0.26, 0]], atol=1e-3)
+
+
+def test_the_farthest_rows_are_left_out_when_k_means_is_trimmed():
+    near, far = np.array([[0.1, 0], [0.1, 0.02], [0.12, 0]], np.float32), np.array([[-0.9, 0]], np.float32)
+    settings = Settings(aggregation=Aggregation(rows=1, trim=0.25))
+    found = aggregate(settings, None, [_update("a", near, 2), _update("b", far, 5)], 0).arrays
+    np.testing.assert_allclose(found["rows"], [near.mean(axis=0)], atol=1e-3)
+    assert found["counts"] == 6

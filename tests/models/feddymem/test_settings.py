@@ -43,6 +43,10 @@ def test_each_of_the_five_parts_can_be_switched_off(off):
         ({"score": {"false_reject_rate": 0}}, ("score", "false_reject_rate")),
         ({"score": {"holdout": 1.0}}, ("score", "holdout")),
         ({"generator": {"learning_rate": 1.0}}, ("generator", "learning_rate")),
+        ({"aggregation": {"trim": 0.5}}, ("aggregation", "trim")),
+        ({"aggregation": {"trim": 0.1, "kmeans": False}}, ("aggregation",)),
+        ({"aggregation": {"far": "reject"}}, ("aggregation",)),
+        ({"aggregation": {"assumed_bad": 1, "far": "move"}}, ("aggregation", "far")),
     ],
 )
 def test_a_fault_is_told_at_its_place(table, where):
