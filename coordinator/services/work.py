@@ -14,11 +14,12 @@ from coordinator.services.door import Door, answers, plain
 from coordinator.status import Progress
 from protos.artifacts import check_digest
 from protos.errors import InvalidInput, Refused
-from protos.jobs import job_to_json
+from protos.jobs import job_for_sites
 from protos.v1 import work_pb2 as pb
 from protos.v1 import work_pb2_grpc
 
 PROTOCOL = 1
+OLDEST_PROTOCOL = 1  # that is still served
 MAX_WAIT_S = 25.0
 _REASON = 500  # characters
 _STAGE = 40
@@ -35,13 +36,14 @@ class WorkService(work_pb2_grpc.WorkServicer):
     @answers("site")
     async def Hello(self, request: pb.HelloRequest, role: Role) -> pb.HelloReply:
         """Agrees on a protocol version."""
-        if not request.min_protocol <= PROTOCOL <= request.max_protocol:
+        protocol = min(PROTOCOL, request.max_protocol)
+        if protocol < max(OLDEST_PROTOCOL, request.min_protocol):
             raise Refused(
-                f"this coordinator speaks protocol {PROTOCOL} and {role.name} speaks {request.min_protocol} to "
-                f"{request.max_protocol}; update the older of the two"
+                f"this coordinator serves the protocols {OLDEST_PROTOCOL} to {PROTOCOL} and {role.name} speaks "
+                f"{request.min_protocol} to {request.max_protocol}; update the older of the two"
             )
         software = f"edgefed {version('edgefed')}"
-        return pb.HelloReply(protocol=PROTOCOL, software=software, clock=time.time(), site=role.name)
+        return pb.HelloReply(protocol=protocol, software=software, clock=time.time(), site=role.name)
 
     @answers("site")
     async def NextWork(self, request: pb.NextWorkRequest, role: Role) -> pb.NextWorkReply:
@@ -114,7 +116,7 @@ class WorkService(work_pb2_grpc.WorkServicer):
 
 def _work_to_proto(job: Job, work: Work) -> pb.NextWorkReply:
     state = job.state
-    spec_json = job_to_json(state.spec)
+    spec_json = job_for_sites(state.spec)
     if isinstance(work, Prepare):
         return pb.NextWorkReply(prepare=pb.Prepare(job=state.job, spec_json=spec_json))
     if isinstance(work, Install):

@@ -50,7 +50,7 @@ async def test_hello_agrees_on_the_protocol_and_tells_clock_and_name(plant) -> N
 
 async def test_hello_of_another_protocol_is_refused_with_both_versions(plant) -> None:
     site = await plant("newer")
-    with fails("Refused", "speaks protocol 1 and newer speaks 7 to 9"):
+    with fails("Refused", "serves the protocols 1 to 1 and newer speaks 7 to 9"):
         await site.work.Hello(work_pb2.HelloRequest(min_protocol=7, max_protocol=9))
 
 
