@@ -17,10 +17,10 @@ from edgefed.chaos.observations import recovery_s
 _WORDS = {True: Text("pass", "green"), False: Text("FAIL", "bold red"), None: Text("not shown", "dim")}
 
 
-def has_passed(verdicts: Sequence[Verdict]) -> bool:
-    """Whether no objective was missed, and at least one was met."""
+def has_passed(verdicts: Sequence[Verdict]) -> bool | None:
+    """Whether no objective was missed; None where none could be shown."""
     shown = [verdict.passed for verdict in verdicts if verdict.passed is not None]
-    return bool(shown) and all(shown)
+    return all(shown) if shown else None
 
 
 def document(trial: Trial, outcome: Outcome, verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -51,9 +51,8 @@ def document(trial: Trial, outcome: Outcome, verdicts: Sequence[Verdict]) -> dic
 def print_report(trial: Trial, outcome: Outcome, verdicts: Sequence[Verdict], console: Console) -> None:
     """Prints the verdict, each objective with its figure, and what the proxy did."""
     counts = outcome.counts
-    verdict = "[green]pass[/green]" if has_passed(verdicts) else "[bold red]FAIL[/bold red]"
     early = "" if outcome.seen.complete else " so far; it was ended early"
-    console.print(f"\n[bold]{trial.profile.name}[/bold]: {verdict}{early}", highlight=False)
+    console.print(Text.assemble("\n", (trial.profile.name, "bold"), ": ", _WORDS[has_passed(verdicts)], early))
     table = Table("objective", "", "figure")
     for judged in verdicts:
         table.add_row(judged.objective, _WORDS[judged.passed], Text(judged.figure))

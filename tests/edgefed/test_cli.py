@@ -10,7 +10,7 @@ COMMANDS = [
     (), ("demo",), ("demo", "anomaly"), ("coordinator",), ("coordinator", "start"), ("coordinator", "invite"),
     ("coordinator", "sites"), ("coordinator", "revoke"), ("job",), ("job", "submit"), ("job", "watch"),
     ("client",), ("client", "join"), ("client", "run"), ("client", "status"), ("client", "ledger"),
-    ("client", "evaluate"), ("client", "infer"),
+    ("client", "evaluate"), ("client", "infer"), ("chaos",),
 ]  # fmt: skip
 
 
