@@ -19,6 +19,9 @@ from protos.v1.enrolment_pb2_grpc import EnrolmentStub
 from protos.v1.work_pb2_grpc import WorkStub
 
 CALL_S = 30.0
+# A peer that went without an end (a VPN leg, a power cut) leaves a connection that swallows calls. After so much silence
+# it is asked whether it is there, and given up after as much again; else a site in training would talk into it for hours.
+SILENCE_S = 20.0
 
 _BAD_HANDSHAKE = "Tls handshake failed"  # as gRPC says it; whatever is behind it, a person must look
 
@@ -88,6 +91,9 @@ class Connection:
             ("grpc.ssl_target_name_override", COORDINATOR_NAME),
             # A channel of its own: a renewed certificate must not meet a connection made with the old one.
             ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.keepalive_time_ms", int(SILENCE_S * 1000)),
+            # Not grpc.keepalive_timeout_ms: gRPC 1.81 waits for its ping's own time, which is a minute if not set.
+            ("grpc.http2.ping_timeout_ms", int(SILENCE_S * 1000)),
         ]
         credentials = grpc.ssl_channel_credentials(self._root_pem, self._key_pem, certificate_pem)
         self._channel = aio.secure_channel(self.address, credentials, options=options)

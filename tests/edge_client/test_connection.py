@@ -1,8 +1,12 @@
+import asyncio
 from typing import Any
 
 import pytest
 
+from coordinator.address import Address
 from edge_client.connection import Connection, parse_address
+from edgefed.chaos.faults import HALF_OPEN, NO_FAULTS
+from edgefed.chaos.proxy import FaultProxy
 from protos.errors import InvalidInput, Refused, Unavailable
 from protos.v1 import work_pb2
 
@@ -47,3 +51,32 @@ async def test_a_server_of_another_ca_gets_no_call(artifact_server: Any, authori
 async def test_an_unknown_call_is_told_as_a_matter_of_versions(connection: Connection) -> None:
     with pytest.raises(Refused, match="does not offer this call; is it older than this client"):
         await hello(connection)
+
+
+async def test_a_half_open_connection_is_given_up_after_a_silence(
+    artifact_server: Any, authority: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_client.connection.SILENCE_S", 0.3)
+    key, certificate = authority.issue("plant-a")
+    async with (
+        FaultProxy(Address("127.0.0.1", artifact_server.port)) as proxy,
+        Connection(str(proxy.address), root_pem=authority.pem, key_pem=key, certificate_pem=certificate) as connection,
+    ):
+        with pytest.raises(Refused):
+            await hello(connection)
+        proxy.set(HALF_OPEN)
+        async with asyncio.timeout(10):
+            with pytest.raises(Unavailable, match="cannot be reached"):
+                await hello(connection)
+        proxy.set(NO_FAULTS)
+        async with asyncio.timeout(10):
+            while (await outcome(connection)) is not Refused:
+                await asyncio.sleep(0.05)
+
+
+async def outcome(connection: Connection) -> type[Exception] | None:
+    try:
+        await hello(connection)
+    except (Refused, Unavailable) as error:
+        return type(error)
+    return None
