@@ -164,6 +164,11 @@ class Jobs:
             raise InvalidInput(f"the quorum of {spec.rounds.quorum} cannot be reached by {len(invited)} sites")
         if spec.rounds.buffer > len(invited):
             raise InvalidInput(f"the buffer of {spec.rounds.buffer} cannot be filled by {len(invited)} sites")
+        if (fewest := spec.the_method.fewest_updates(spec.the_settings)) > len(invited):
+            raise InvalidInput(
+                f"the aggregation of [{spec.method}], as it is set, needs {fewest} updates; {len(invited)} sites are "
+                "invited"
+            )
         return invited
 
     def _enrolled(self) -> set[str]:

@@ -152,6 +152,7 @@ def job_from_table(table: Mapping[str, Any], *, source: str) -> JobSpec:
         del top["settings"]
     try:
         spec = JobSpec.model_validate({**top, "settings": settings})
+        faults += _too_few(spec) if not faults else []
     except ValidationError as error:
         faults += _lines(error, "")
     if faults:
@@ -189,6 +190,17 @@ def job_from_json(text: str) -> JobSpec:
     except ValidationError as error:
         raise InvalidInput("the job is not valid:\n" + "\n".join(f"  {line}" for line in _lines(error, ""))) from error
     return spec
+
+
+def _too_few(spec: JobSpec) -> list[str]:
+    fewest, policy = spec.the_method.fewest_updates(spec.the_settings), spec.rounds
+    given = {"sites": len(policy.sites), "quorum": policy.quorum, "buffer": policy.buffer}
+    return [
+        f"rounds.{key}: {number} updates are too few for the aggregation of [{spec.method}]; as it is set, it needs "
+        f"{fewest}"
+        for key, number in given.items()
+        if 0 < number < fewest
+    ]
 
 
 def _lines(error: ValidationError, prefix: str) -> list[str]:

@@ -90,8 +90,16 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
         ("name = 'x'\nmethod = 'feddymem'\n[settings]\na = 1", "write the table [feddymem]"),
         ("name = 'x'\nmethod = 'feddymem'\nfeddymem = 3", "feddymem: "),
         ("# " + "x" * MAX_JOB_BYTES, "at most"),
+        (
+            "name = 'x'\nmethod = 'fedavg'\n[rounds]\nquorum = 8\n[fedavg.aggregation]\nrule = 'krum'\nassumed_bad = 3",
+            "rounds.quorum: 8 updates are too few for the aggregation of [fedavg]; as it is set, it needs 9",
+        ),
+        (
+            "name = 'x'\nmethod = 'fedavg'\n[fedavg.aggregation]\nrule = 'krum'",
+            "fedavg.aggregation: Value error, krum needs assumed_bad",
+        ),
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_faulty_file_gets_a_clear_line(tmp_path: Path, text: str | bytes, told: str) -> None:
     with pytest.raises(InvalidInput) as caught:
