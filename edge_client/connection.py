@@ -19,8 +19,9 @@ from protos.v1.enrolment_pb2_grpc import EnrolmentStub
 from protos.v1.work_pb2_grpc import WorkStub
 
 CALL_S = 30.0
-# A peer that went without an end (a VPN leg, a power cut) leaves a connection that swallows calls. After so much silence
-# it is asked whether it is there, and given up after as much again; else a site in training would talk into it for hours.
+# A peer that went without an end (a VPN leg, a power cut) leaves a connection that swallows calls. After so long a
+# silence it is asked whether it is there, and given up after as long again; else a site in training would talk into it
+# for the whole round.
 SILENCE_S = 20.0
 
 _BAD_HANDSHAKE = "Tls handshake failed"  # as gRPC says it; whatever is behind it, a person must look
