@@ -80,7 +80,7 @@ def first(count: int, faults: Faults, then: Faults = NO_FAULTS) -> Schedule:
     return lambda number: faults if number <= count else then
 
 
-def sometimes(toxicity: float, faults: Faults, *, seed: int, otherwise: Faults = NO_FAULTS) -> Schedule:
+def sometimes(toxicity: float, faults: Faults, *, seed: int | str, otherwise: Faults = NO_FAULTS) -> Schedule:
     """A fraction of the connections, drawn by the seed and the connection's number.
 
     Args:

@@ -86,7 +86,7 @@ class Link:
             self._decide_to_connect()
 
     async def run(self, upstream: Address) -> None:
-        """Proxies until both directions have ended. Raises `OSError` where a leg was reset by its peer."""
+        """Proxies until both directions have ended, or a leg was reset."""
         try:
             await self._wait_for_others()
             try:

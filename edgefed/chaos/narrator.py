@@ -35,9 +35,9 @@ class Narrator:
     def listening(self, address: Address, trial: Trial) -> None:
         """The proxy is there: how sites get to it."""
         dial = address.from_outside
+        pace = "at the pace of real life" if trial.speed == 1 else f"{trial.speed:g} times as fast as in real life"
         self._console.print(
-            f"[bold]{trial.profile.name}[/bold], seed {trial.seed}: {_duration(trial.seconds)} of faults, "
-            f"{trial.speed:g} times as fast as in real life\n"
+            f"[bold]{trial.profile.name}[/bold], seed {trial.seed}: {_duration(trial.seconds)} of faults {pace}\n"
             f"sites → [bold]{address}[/bold] → {trial.coordinator}\n"
             "Sites must dial the proxy. A new one joins through it:\n"
             f"  edgefed client join --coordinator {dial} --token TOKEN\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from random import Random
 
-from edgefed.chaos.faults import Faults, Schedule, Toxics, always
+from edgefed.chaos.faults import Faults, Schedule, Toxics, sometimes
 from edgefed.chaos.profiles import Mishap, Profile
 
 
@@ -54,20 +54,13 @@ def faults_under(profile: Profile, planned: Planned, *, connections: int, seed: 
         connections: how many there have been when it begins.
         seed: decides, with the mishap's time, which connections are struck.
     """
-    running = on_top(profile.line, planned.mishap.running)
-    arriving = on_top(profile.line, planned.mishap.arriving)
 
-    def schedule(number: int) -> Faults:
-        if Random(f"{seed}/{planned.begins}/{number}").random() >= planned.mishap.share:
-            return profile.line
-        return running if number <= connections else arriving
+    def struck(more: Faults) -> Schedule:
+        drawn_by = f"{seed}/{planned.begins}"
+        return sometimes(planned.mishap.share, on_top(profile.line, more), seed=drawn_by, otherwise=profile.line)
 
-    return schedule
-
-
-def calm(profile: Profile) -> Schedule:
-    """The faults of every connection between mishaps."""
-    return always(profile.line)
+    running, arriving = struck(planned.mishap.running), struck(planned.mishap.arriving)
+    return lambda number: running(number) if number <= connections else arriving(number)
 
 
 def on_top(line: Faults, more: Faults) -> Faults:

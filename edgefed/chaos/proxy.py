@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,8 +92,9 @@ class FaultProxy:
         try:
             self._server = await asyncio.start_server(self._accept, self._listen.host, self._listen.port)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise Unavailable(f"cannot listen on {self._listen}: {reason}; choose another --listen") from error
+            raise Unavailable(
+                f"cannot listen on {self._listen}: {reason_of(error)}; choose another --listen"
+            ) from error
         return self
 
     async def __aexit__(
@@ -130,3 +132,8 @@ class FaultProxy:
     def _established(self, number: int) -> None:
         for link in list(self._links.values()):
             link.passed_by(number)
+
+
+def reason_of(error: OSError) -> str:
+    """Why a socket failed, in the system's words; asyncio wraps them up with the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or "no answer"

@@ -11,7 +11,7 @@ from coordinator.address import Address
 from edgefed.chaos.conductor import Conductor, Outcome, Trial
 from edgefed.chaos.job_watch import JobWatch
 from edgefed.chaos.narrator import Narrator
-from edgefed.chaos.proxy import FaultProxy
+from edgefed.chaos.proxy import FaultProxy, reason_of
 from protos.errors import Unavailable
 
 _KNOCK_S = 10.0
@@ -37,9 +37,8 @@ async def run(trial: Trial, watch: JobWatch | None, narrator: Narrator) -> Outco
 async def _knock(coordinator: Address) -> None:
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(coordinator.host, coordinator.port), _KNOCK_S)
-    except (OSError, TimeoutError) as error:
-        reason = getattr(error, "strerror", None) or "no answer"
-        raise Unavailable(f"nobody listens at {coordinator}: {reason}; is that --coordinator?") from error
+    except OSError as error:
+        raise Unavailable(f"nobody listens at {coordinator}: {reason_of(error)}; is that --coordinator?") from error
     writer.close()
 
 
