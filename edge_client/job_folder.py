@@ -60,18 +60,16 @@ class JobFolder:
         """Stores the job as it came over the wire, where the worker reads it."""
         path, data = self.path / "spec.json", spec_json.encode()
         with disk_errors(self._state.jobs):
-            self.path.mkdir(exist_ok=True)
             if path.exists() and path.read_bytes() == data:
                 return
+            self.path.mkdir(exist_ok=True)
+            sync_folder(self._state.jobs)
         write_durably(path, data)
 
     def stand(self, standing: Standing) -> None:
         """Notes where the site stands, for `status`."""
         told = {**asdict(standing), "reason": one_line(standing.reason), "time": time.time()}
-        partial = self.path / "standing.json.partial"
-        with disk_errors(self.path):
-            partial.write_text(json.dumps(told))
-            partial.replace(self.path / "standing.json")
+        write_durably(self.path / "standing.json", json.dumps(told).encode())
 
     def forget_states(self, *, before: int = 1 << 32) -> None:
         """Removes the site's own states of rounds that no later round needs."""
@@ -87,6 +85,7 @@ class JobFolder:
             shutil.rmtree(old, ignore_errors=True)
             if self.model.exists():
                 self.model.rename(old)
+            sync_folder(staged)
             staged.rename(self.model)
             sync_folder(models)
             shutil.rmtree(old, ignore_errors=True)

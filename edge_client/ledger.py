@@ -17,6 +17,7 @@ from blake3 import blake3
 
 from edge_client.state import disk_errors
 from protos.artifacts import Manifest
+from protos.durable import sync_folder
 from protos.errors import IntegrityError
 
 _START = "0" * 64
@@ -97,6 +98,7 @@ def record(path: Path, manifest: Manifest, *, job: str, round_number: int, coord
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
+        sync_folder(path.parent)  # the first line makes the file
 
 
 def _hash_of(entry: Entry) -> str:

@@ -15,7 +15,6 @@ import ctypes
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from typing import Any, TextIO
 from edge_client.site_data import SiteReader
 from edge_client.threads import bound_threads
 from models.method import Arrays, Report, Unusable, derive_seed
+from protos.durable import copy_durably
 from protos.errors import EdgeFedError, InvalidInput
 from protos.jobs import JobSpec, job_from_json
 from protos.tensors import read_tensors, write_tensors
@@ -70,8 +70,8 @@ class Training:
         state = _latest_state(job_dir, number)
         local = spec.the_method.install(spec.the_settings, data, read_tensors(final), state, seed, self._report)
         write_tensors(out / "local.safetensors", local)
-        shutil.copyfile(final, out / "global.safetensors")
-        shutil.copyfile(job_dir / "spec.json", out / "spec.json")
+        copy_durably(final, out / "global.safetensors")
+        copy_durably(job_dir / "spec.json", out / "spec.json")
         return {}
 
 

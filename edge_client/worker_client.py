@@ -24,7 +24,7 @@ class WorkFailed(Exception):
     """The worker could not do what it was asked for.
 
     Attributes:
-        kind: the class of the error in the worker, or "WorkerEnded".
+        kind: the class of the error in the worker, "WorkerEnded", or "WorkerKilled" by a signal.
         message: for the site's log; it may name the site's own files.
     """
 
@@ -48,9 +48,20 @@ class Worker:
     async def ask(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """Has the worker do one thing and returns its result; given up midway, it ends the worker.
 
+        A worker that was killed is started again, once: somebody else's hunger for memory is not the job's fault.
+
         Raises:
             WorkFailed: the worker says that it cannot, or it has ended.
         """
+        try:
+            return await self._ask(request, report)
+        except WorkFailed as failure:
+            if failure.kind != "WorkerKilled":
+                raise
+            log.warning("%s; it is started again", failure)
+        return await self._ask(request, report)
+
+    async def _ask(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         if self._process is None:
             self._process = await _Process.spawn()
         try:
@@ -115,7 +126,8 @@ class _Process:
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit status {code}"
         hint = " (out of memory?)" if code == -signal.SIGKILL else ""
         words = f": {self._last_words}" if self._last_words else ""
-        return WorkFailed("WorkerEnded", f"the training worker {how}{hint}{words}")
+        kind = "WorkerKilled" if code < 0 else "WorkerEnded"
+        return WorkFailed(kind, f"the training worker {how}{hint}{words}")
 
     async def end(self) -> None:
         if self._process.returncode is None:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from models.parts import Parts
+from protos.durable import sync_folder
 from protos.errors import InvalidInput, StateError
 
 MAX_HEADER_BYTES = 1 << 20
@@ -41,6 +42,7 @@ def write_tensors(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
+    sync_folder(path.parent)
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
