@@ -16,6 +16,9 @@ from protos.v1 import work_pb2
 
 log = logging.getLogger(__name__)
 
+SUBMIT = "submit"
+"""The stage of the last call: its answer, not a heartbeat's, says what became of the update."""
+
 
 async def deliver(
     parcel: Parcel, outbox: Outbox, connection: Connection, ledger: Path, progress: Progress
@@ -32,6 +35,7 @@ async def deliver(
         _record(ledger, parcel, connection.address)
         progress.report("upload", 0, len(missing))
         await upload(connection, outbox.content(parcel), manifest, missing, progress.moved)
+        progress.report(SUBMIT, 0, 0)
         reply = await connection.call(connection.work.SubmitUpdate, _words_of(parcel))
     except (InvalidInput, Refused, IntegrityError) as error:
         # An answer too: the same bytes would be answered the same again.

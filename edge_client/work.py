@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_client.config import load_site_config
 from edge_client.connection import Connection
-from edge_client.delivery import deliver
+from edge_client.delivery import SUBMIT, deliver
 from edge_client.job_folder import JobFolder, Standing, stand_in_queue
 from edge_client.lease import LeaseLost, Progress, hold_lease
 from edge_client.outbox import Outbox, Parcel
@@ -23,7 +23,7 @@ from protos.v1 import work_pb2
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_CALL_S = 10.0
+HEARTBEAT_CALL_S = 30.0  # as long as any call: behind an upload that fills the line an answer takes its time
 PUBLIC = frozenset({"Unusable", "EgressRefused"})
 """Kinds of failure whose message was written for the coordinator's eyes too."""
 
@@ -149,6 +149,8 @@ class SiteWork:
             if new := set(reply.queued_jobs) - set(queue):
                 stand_in_queue(self._state, sorted(new), at_work_on=work.job)
             queue[:] = reply.queued_jobs
+            # On a slow line this answer may overtake that to the delivery, and knows already that nobody waits.
+            reply.lease_valid |= progress.stage == SUBMIT
             return reply
 
         await hold_lease(self._round(work, folder, progress), beat)

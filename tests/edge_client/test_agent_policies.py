@@ -8,8 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from coordinator.address import parse_address
 from coordinator.operator_channel import connect
+from edge_client.enrolment import join
 from edge_client.job_folder import standings
+from edgefed.chaos.faults import Toxics, both
+from edgefed.chaos.threaded import ThreadedProxy
 from protos.v1 import jobs_pb2
 from tests.edge_client.plants import Plants
 
@@ -70,3 +74,14 @@ def test_a_second_job_waits_in_the_queue_of_a_busy_site(plants: Plants) -> None:
     assert (shown["second"]["state"], shown["second"]["reason"]) == ("queued", "after a round of first")
     for job in (first, second):
         assert plants.end_of(job).phase == jobs_pb2.JOB_PHASE_FINISHED
+
+
+def test_no_round_counts_as_stopped_when_a_heartbeats_answer_overtakes_the_deliverys(plants: Plants) -> None:
+    slow = both(Toxics(latency_s=0.05, jitter_s=0.2))
+    made = plants.command("coordinator", "invite", "plant-far", "--state", str(plants.coordinator_state))
+    with ThreadedProxy(parse_address(made["coordinator"]), slow) as line:
+        join(plants.site_state("plant-far"), str(line.address), made["token"], images=None)
+        plants.run_site("plant-far")
+        job = plants.submit_to("plant-far", rounds=6)
+        assert plants.end_of(job).phase == jobs_pb2.JOB_PHASE_FINISHED
+    assert "was stopped" not in plants.log("plant-far")
