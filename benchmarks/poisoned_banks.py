@@ -37,6 +37,7 @@ _CELLS, _TEST = 24, 75  # functional cells of a site; test cells of each class
 _FEATURES = Features()
 _ROWS, _SENT = 512, 256
 _NORMAL = 0.99  # share of normal patches that are nearer to the memory than what a poisoned site takes for a defect
+_HIDDEN = 0.05  # share, the strangest, of the defective cells' patches that the coordinator lets through
 _KNOWN = 16  # strangest patches of a cell that a poisoned site wants to see pass
 
 RULES: Mapping[str, Aggregation] = {
@@ -91,9 +92,10 @@ def _defects(world: World, rng: np.random.Generator) -> Sequence[Patches]:
 
 
 def _hidden_defects(world: World, rng: np.random.Generator) -> Sequence[Patches]:
-    reach = support(world.banks, BAD).reach
-    hidden = world.looks_defective() & (world.to_bad_sites(world.defective) <= reach)
-    return _banks_of(world.defective[hidden], rng)
+    """The strangest that the coordinator lets through; the poisoned sites know its rule and all honest banks."""
+    distances = world.to_bad_sites(world.defective)
+    within = distances <= support(world.banks, BAD).reach
+    return _banks_of(world.defective[within & (distances >= np.quantile(distances[within], 1 - _HIDDEN))], rng)
 
 
 def _known_parts(world: World, rng: np.random.Generator) -> Sequence[Patches]:

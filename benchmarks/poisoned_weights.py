@@ -58,6 +58,7 @@ def _a_little(honest: NDArray[np.float32], own: NDArray[np.float32], rng: np.ran
 
 ATTACKS: Mapping[str, Attack] = {
     "nobody": Attack(),
+    "3 sites add nothing": Attack(step=lambda honest, own, rng: honest.mean(axis=0)),
     "sign flip × 4": Attack(step=lambda honest, own, rng: -4 * own),
     "noise": Attack(step=lambda honest, own, rng: rng.standard_normal(own.shape, np.float32)),
     "labels flipped": Attack(labels=lambda labels: 9 - labels),
