@@ -23,6 +23,7 @@ from coordinator.event_log import EventLog
 from coordinator.jobs import Jobs
 from coordinator.migrations import migrate
 from coordinator.services.artifacts import MESSAGE_BYTES, ArtifactsService
+from coordinator.services.decoding import Decoding
 from coordinator.services.door import Door
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.jobs import JobsService
@@ -70,7 +71,7 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
     store = ArtifactStore(state.artifacts, state.partial, engine)
     jobs = Jobs(EventLog(engine), store, sites, _scratch(state))
     collection = Collection(state, store, lambda: [job.state for job in jobs.listing()])
-    server = grpc.aio.server(options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[Decoding()], options=_OPTIONS)
     door = Door(authority, sites)
     enrolment_pb2_grpc.add_EnrolmentServicer_to_server(EnrolmentService(door, engine, authority), server)
     work_pb2_grpc.add_WorkServicer_to_server(WorkService(door, jobs), server)

@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 
 from coordinator.certificates import Authority, Kind, Role
+from coordinator.services.decoding import UNDECODABLE
 from coordinator.sites import Sites
 from protos.errors import EdgeFedError, InvalidInput, Refused, StateError, status_of
 
@@ -148,6 +149,8 @@ def plain(text: str, limit: int) -> str:
 
 
 def _bound(request: Message, limit: int) -> None:
+    if request is UNDECODABLE:
+        raise InvalidInput("the request is not a message of this call")
     if request.ByteSize() > limit:
         raise InvalidInput(f"a request of {request.ByteSize()} bytes is too large for this call; {limit} are possible")
 

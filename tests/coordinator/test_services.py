@@ -207,3 +207,20 @@ async def test_next_work_waits_no_longer_than_asked(plant) -> None:
     before = time.monotonic()
     assert (await site.next_work(wait_s=0.3)).WhichOneof("work") is None
     assert 0.25 < time.monotonic() - before < 3
+
+
+@pytest.mark.parametrize("method", ["Work/Hello", "Artifacts/PutChunk"])
+async def test_request_that_is_no_message_is_told_and_leaves_no_traceback(coordinator, plant, method: str) -> None:
+    site = await plant("garbled")
+    log = coordinator.state.parent / "coordinator.log"
+    before = log.read_text().count("Traceback")
+    with fails("InvalidInput", "is not a message of this call"):
+        await site.channel.unary_unary(f"/edgefed.v1.{method}")(b"\xff\xff\xff")
+    assert log.read_text().count("Traceback") == before
+
+
+async def test_call_that_does_not_exist_is_told(plant) -> None:
+    site = await plant("curious")
+    with pytest.raises(aio.AioRpcError) as error:
+        await site.channel.unary_unary("/edgefed.v1.Work/Nothing")(b"")
+    assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
