@@ -97,7 +97,7 @@ def load_identity(state: SiteState) -> Identity:
         _ = identity.validity
         load_pem_private_key(identity.key_pem, password=None)
         x509.load_pem_x509_certificate(identity.ca_pem)
-    except (OSError, ValueError, KeyError, TypeError, UnsupportedAlgorithm, InvalidInput) as error:
+    except (OSError, ValueError, KeyError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, InvalidInput) as error:
         raise StateError(f"the identity in {folder} cannot be read ({error}); restore it or join again") from error
     return identity
 

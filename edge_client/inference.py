@@ -74,13 +74,20 @@ class InstalledModel:
         return calibrate(self.normal_scores, self.settings.score.false_reject_rate if rate is None else rate)
 
     def judge(self, path: Path) -> Judgement:
-        """Reads and scores one image file. Raises `InvalidInput` where it cannot be read."""
+        """Reads and scores one image file.
+
+        Raises:
+            InvalidInput: it cannot be read.
+            StateError: the model gives no number; NaN is above no threshold and would pass as normal.
+        """
         started = time.perf_counter()
         image = read_image(path)
         read = time.perf_counter()
         scores = self.detector.score([image])
         done = time.perf_counter()
         hottest = float(image_scores(scores.map, self.settings.score.rule, self_normalise=False)[0])
+        if not (np.isfinite(scores.image).all() and np.isfinite(scores.map).all()):
+            raise _damaged(self.folder, ValueError("its scores are not finite"))
         milliseconds = 1000 * (read - started), 1000 * (done - read)
         return Judgement(image, float(scores.image[0]), scores.map[0], hottest, *milliseconds)
 
@@ -112,8 +119,8 @@ def load_model(root: Path, job: str | None = None) -> InstalledModel:
         weights = weights_file(settings.features.backbone, checked_weights(load_site_config(root)))
         detector = Detector(settings, weights, final, local)
         normal_scores = local["calibration"].astype(np.float32)
-        if not np.isfinite(normal_scores).all():
-            raise ValueError("scores of held-out images are not finite")
+        if normal_scores.ndim != 1 or not np.isfinite(normal_scores).all():
+            raise ValueError("scores of held-out images are not a row of finite numbers")
         return InstalledModel(name, folder, settings, detector, normal_scores)
     except Unusable as error:
         raise InvalidInput(str(error)) from error

@@ -54,10 +54,21 @@ def generator_to_arrays(generator: MemoryGenerator | None) -> dict[str, NDArray[
 
 
 def generator_from_arrays(arrays: Arrays) -> MemoryGenerator | None:
-    """The generator in a site's arrays, or None where they hold none."""
+    """The generator in a site's arrays, or None where they hold none.
+
+    Raises:
+        KeyError: a part of it is missing.
+        ValueError: its parts do not fit each other, or are not finite.
+    """
     if "generator.weight" not in arrays:
         return None
-    generator = MemoryGenerator([int(width) for width in arrays["generator.widths"]])
-    tensors = {name: torch.from_numpy(np.array(arrays[f"generator.{name}"])) for name in ("weight", "bias")}
-    generator.residual.load_state_dict(tensors)
+    weight, bias, widths = (np.array(arrays[f"generator.{name}"]) for name in ("weight", "bias", "widths"))
+    parts = [int(part) for part in widths.ravel()]
+    shapes = (len(parts),), (sum(parts), sum(parts)), (sum(parts),)
+    if (widths.shape, weight.shape, bias.shape) != shapes or not parts or min(parts) < 1:
+        raise ValueError(f"a generator of the widths {parts} has no weights of the shape {weight.shape}")
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise ValueError("the generator holds NaN or infinity")
+    generator = MemoryGenerator(parts)
+    generator.residual.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
     return generator.eval()

@@ -35,13 +35,15 @@ class Scorer:
         local: what `install` gave at this site.
 
     Raises:
-        ValueError: `bank` is not a memory bank.
+        KeyError, ValueError: `bank` is not a memory bank, or `local` holds a generator that is none for its rows.
     """
 
     def __init__(self, score: Score, bank: Arrays, local: Arrays) -> None:
         rows = from_arrays(bank).rows
         self._score = score
         self._generator = generator_from_arrays(local)
+        if self._generator is not None and sum(self._generator.widths) != rows.shape[1]:
+            raise ValueError(f"the generator takes {sum(self._generator.widths)} features, rows have {rows.shape[1]}")
         self._rows = rows
         self._scales = cell_scales(rows) if score.cell_scale else np.ones(len(rows), np.float32)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from PIL import Image
 from safetensors.numpy import save
 
 from protos.jobs import job_from_table, job_to_json
@@ -57,8 +58,9 @@ def _take(data: bytes, folder: Path) -> None:
     for letter, content in (_sound() | {data[:1]: data[1:]}).items():
         (model / _PARTS[letter]).write_bytes(content)
     loaded = load_model(folder)
-    score = loaded.detector.score([np.zeros((96, 96, 3), np.uint8)])
-    assert np.isfinite(score.image).all() and np.isfinite(score.map).all()
+    Image.new("RGB", (96, 96), "grey").save(folder / "image.png")
+    found = loaded.judge(folder / "image.png")
+    assert np.isfinite(found.score) and np.isfinite(found.map).all()
     _ = loaded.calibration()
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from coordinator import worker
 from models.method import RejectedUpdate
@@ -56,7 +57,9 @@ def _file(header: bytes, body: bytes = b"") -> bytes:
 
 
 def bend_file(random: Random, data: bytes) -> bytes:
-    """A tensor's entry, the header as JSON, the header's length, or any byte."""
+    """A tensor as such, its entry, the header as JSON, the header's length, or any byte."""
+    if random.random() < 0.4:
+        return _bend_arrays(random, data)
     length = int.from_bytes(data[:8], "little")
     header, body = data[8 : 8 + length], data[8 + length :]
     kind = random.random()
@@ -81,6 +84,39 @@ def bend_file(random: Random, data: bytes) -> bytes:
     key = random.choice(sorted(change))
     entry[key] = change[key]
     return _file(json.dumps(entries).encode(), body)
+
+
+def _bend_arrays(random: Random, data: bytes) -> bytes:
+    """A sound file in which one tensor has another shape, type or value, or is gone."""
+    try:
+        arrays = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError):
+        return bend_bytes(random, data)
+    if not arrays:
+        return data
+    name = random.choice(sorted(arrays))
+    array = np.array(arrays.pop(name))
+    with np.errstate(all="ignore"):
+        match random.randrange(7):
+            case 0:
+                array = array.astype(random.choice(("f2", "f4", "f8", "i8", "i4", "u1")))
+            case 1:
+                array = array.reshape(random.choice(((-1,), (1, -1), (-1, 1), (1, 1, -1))))
+            case 2 | 3 if array.size:
+                flat = array.reshape(-1)
+                flat[random.randrange(flat.size) if random.random() < 0.5 else ...] = _number(random, array.dtype.kind)
+            case 4:
+                array = array[: random.choice((0, 1, len(array) // 2))] if array.ndim else array
+            case 5:
+                name = random.choice((*arrays, "other", name + "x", "", "a/b", "__metadata__x"))
+            case _:
+                array = np.concatenate([array] * random.choice((2, 40))) if array.ndim else array
+    return save({**arrays, name: np.ascontiguousarray(array)} if random.random() < 0.9 else arrays)
+
+
+def _number(random: Random, kind: str) -> float:
+    numbers = (0, 1, -1, 255, 2**62) if kind in "iu" else (0.0, -1.0, 1e-30, 1e30, 65_504.0, np.nan, np.inf, -np.inf)
+    return random.choice(numbers) if kind != "u" else random.choice((0, 1, 255))
 
 
 def _take_file(data: bytes, folder: Path) -> None:

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from models.feddymem.generator import MemoryGenerator, apply, generator_from_arrays, generator_to_arrays
@@ -95,3 +96,18 @@ def test_a_generator_is_astray_when_it_squeezes_patches_or_gives_nan():
     assert went_astray(patches, 0.8 * patches, rows, rows)
     assert went_astray(patches, patches, rows, rows + 0.1)
     assert went_astray(patches, patches * torch.nan, rows, rows)
+
+
+def test_a_generator_whose_parts_do_not_fit_is_refused():
+    sound = generator_to_arrays(MemoryGenerator(WIDTHS))
+    assert generator_from_arrays(sound).widths == tuple(WIDTHS)
+    for change in (
+        {"widths": np.array([1 << 40])},
+        {"widths": np.array([-2, 2])},
+        {"widths": np.array([], np.int64)},
+        {"widths": np.array(sum(WIDTHS))},
+        {"weight": np.zeros((3, 3), np.float32)},
+        {"bias": np.full(sum(WIDTHS), np.nan, np.float32)},
+    ):
+        with pytest.raises(ValueError, match="generator"):
+            generator_from_arrays(sound | {f"generator.{name}": array for name, array in change.items()})
