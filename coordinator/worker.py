@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from models.method import RejectedUpdate, Update, derive_seed, methods
-from protos.errors import InvalidInput
+from protos.errors import InvalidInput, StateError
 from protos.jobs import JobSpec
 from protos.tensors import TensorFile, write_tensors
 
@@ -73,6 +73,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"result": {"remarks": dict(remarks)}}
     except RejectedUpdate as error:
         return {"error": {"kind": "RejectedUpdate", "message": str(error)[:_MOST_TOLD]}}
+    except (StateError, OSError) as error:  # a full disk: the method is not at fault, and it will be tried again
+        return {"error": {"kind": StateError.__name__, "message": str(error)[:_MOST_TOLD]}}
     except Exception as error:  # a method is code of other people: its faults end a round, not this process
         _LOG.exception("the method %s failed", request.get("op"))
         return {"error": {"kind": type(error).__name__, "message": str(error)[:_MOST_TOLD] or type(error).__name__}}

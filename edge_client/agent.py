@@ -15,7 +15,7 @@ from edge_client.enrolment import renew
 from edge_client.identity import check_validity, clock_warning, load_identity, moment
 from edge_client.lease import Progress
 from edge_client.outbox import Outbox
-from edge_client.schedule import Aside, is_of_round, jobs_aside, pause_s, seconds_to_renewal, set_aside
+from edge_client.schedule import Aside, is_of_round, jobs_aside, pause_s, seconds_aside, seconds_to_renewal, set_aside
 from edge_client.state import SiteState
 from edge_client.work import SiteWork
 from edge_client.worker_client import Worker, WorkFailed
@@ -85,10 +85,12 @@ class Agent:
         busy_at = time.monotonic()
         try:
             while True:
-                aside = jobs_aside(self._aside, time.monotonic())
+                now = time.monotonic()
+                aside = jobs_aside(self._aside, now)
                 waiting = [parcel for parcel in self._outbox.waiting() if parcel.job not in aside]
                 # With something to deliver, ask only what there is now: it may be a new lease for a waiting update.
-                request = work_pb2.NextWorkRequest(wait_s=0 if waiting else LONG_POLL_S, ignore_jobs=sorted(aside))
+                wait_s = 0 if waiting else min(LONG_POLL_S, seconds_aside(self._aside, now))
+                request = work_pb2.NextWorkRequest(wait_s=wait_s, ignore_jobs=sorted(aside))
                 reply = await connection.call(connection.work.NextWork, request, timeout_s=LONG_POLL_S + 10)
                 for parcel in waiting:
                     if not is_of_round(parcel, reply.train):

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from grpc import aio
 
 from edge_client.identity import Identity, moment
-from protos.errors import InvalidInput, Unavailable, error_from_rpc
+from protos.errors import InvalidInput, StateError, Unavailable, error_from_rpc
 from protos.invitation import COORDINATOR_NAME
 from protos.v1.artifacts_pb2_grpc import ArtifactsStub
 from protos.v1.enrolment_pb2_grpc import EnrolmentStub
@@ -80,7 +80,11 @@ class Connection:
                     f"what answers at {self.address} has no certificate of the CA that this site joined; is it another "
                     f"coordinator, or a clock wrong? This machine's says {moment(datetime.now(UTC))}"
                 ) from error
-            raise error_from_rpc(error, self.address) from error
+            failure = error_from_rpc(error, self.address)
+            if isinstance(failure, StateError):
+                # The coordinator's folder and not the site's: as good as a coordinator that is away for a while.
+                raise Unavailable(f"the coordinator at {self.address} cannot go on: {failure}") from error
+            raise failure from error
 
     def present(self, certificate_pem: bytes) -> None:
         """Shows a renewed certificate from now on; calls under way end on the old channel."""

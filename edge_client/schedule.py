@@ -61,6 +61,11 @@ def jobs_aside(aside: Mapping[str, Aside], now: float) -> set[str]:
     return {job for job, entry in aside.items() if now < entry.until}
 
 
+def seconds_aside(aside: Mapping[str, Aside], now: float) -> float:
+    """Seconds until the first of them is to be tried again; infinite where none waits."""
+    return min((entry.until - now for entry in aside.values() if now < entry.until), default=float("inf"))
+
+
 def is_of_round(parcel: Parcel, train: work_pb2.Train) -> bool:
     """Whether a waiting update is of the round that was just leased: it is then delivered under the new lease."""
     return (parcel.job, parcel.round) == (train.job, train.round)

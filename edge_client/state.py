@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,8 +118,8 @@ def locked(state: SiteState) -> Iterator[None]:
             holder = file.read().strip() or "unknown"
             raise StateError(f"{state.root} is in use by another edgefed (process {holder}); stop it first") from error
         file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # a full disk is told where something has to be kept
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield
 
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from edge_client.outbox import Parcel
-from edge_client.schedule import Aside, is_of_round, jobs_aside, pause_s, seconds_to_renewal, set_aside
+from edge_client.schedule import Aside, is_of_round, jobs_aside, pause_s, seconds_aside, seconds_to_renewal, set_aside
 from protos.artifacts import MEMORY_BANK, Manifest
 from protos.v1 import work_pb2
 
@@ -28,6 +28,11 @@ def test_renewal_is_due_at_two_thirds_of_the_life(hours: int, expected: float) -
 
 def test_a_job_is_aside_until_its_time() -> None:
     assert jobs_aside({"a": Aside(1, 10.0), "b": Aside(1, 20.0)}, 15.0) == {"b"}
+
+
+def test_the_first_job_aside_says_how_long_to_wait_for_other_work() -> None:
+    assert seconds_aside({"a": Aside(1, 10.0), "b": Aside(1, 20.0), "c": Aside(1, 17.0)}, 15.0) == 2.0
+    assert seconds_aside({"a": Aside(1, 10.0)}, 15.0) == float("inf")
 
 
 def test_a_job_is_aside_longer_each_time_it_fails() -> None:
