@@ -38,7 +38,7 @@ def test_a_bank_is_refused_with_figures_when_it_cannot_be_one(rows, counts, faul
         ({"counts": None}, "'counts' is missing"),
         ({"rows": ROWS}, "'rows' is float32, not float16"),
         ({"counts": COUNTS.astype(np.int64)}, "'counts' is int64, not float32"),
-        ({"images": COUNTS}, "not images"),
+        ({"images": COUNTS}, "not 'images'"),
     ],
 )
 def test_tensors_are_refused_when_they_are_not_those_of_a_bank(change, fault):
