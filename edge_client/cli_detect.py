@@ -14,7 +14,8 @@ import typer
 if TYPE_CHECKING:  # imported in the commands: `edgefed --help` must not wait for torch
     from edge_client.calibration import Calibration
     from edge_client.heatmap_folder import HeatmapFolder
-    from edge_client.inference import InstalledModel, Judgement
+    from edge_client.inference import InstalledModel
+    from edge_client.judge import Judgement
 
 StateDir = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="State folder; $XDG_STATE_HOME/edgefed/client.")

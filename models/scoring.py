@@ -52,11 +52,16 @@ def image_scores(maps: NDArray[np.float32], rule: Rule, *, self_normalise: bool)
     the memory is then not taken for defective.
     """
     flat = maps.reshape(len(maps), -1)
-    top = max(1, round(_SHARE[rule] * flat.shape[1]))
+    top = hottest_patches(rule, flat.shape[1])
     highest: NDArray[np.float32] = np.partition(flat, flat.shape[1] - top, axis=1)[:, -top:].mean(axis=1)
     if self_normalise:
         highest = highest / np.maximum(flat.mean(axis=1), 1e-6) ** np.float32(0.25)
     return highest
+
+
+def hottest_patches(rule: Rule, patches: int) -> int:
+    """How many of a map's patches a rule takes the mean of."""
+    return max(1, round(_SHARE[rule] * patches))
 
 
 def smooth_maps(maps: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,115 @@
+"""Compiled models on ONNX Runtime: on the CPU, or on another of its execution providers where one is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_client.compiled.runner import Bank, RawScores
+from edge_client.threads import asked_threads
+from protos.errors import BackendMissing, EngineError, InvalidInput
+
+CPU = "CPUExecutionProvider"
+
+
+class OnnxRuntimeRunner:
+    """A session over one graph. The bank lies in the session's own memory and is not handed over at every call.
+
+    Args:
+        model: the bytes of the ONNX file.
+        bank: the first one.
+        precision: of the graph's backbone, to be told.
+        provider: an execution provider by ONNX Runtime's name, as "CUDAExecutionProvider".
+        allow_fallback: the CPU may take the place of a provider that is not there.
+
+    Raises:
+        BackendMissing: ONNX Runtime or the provider is not on this machine.
+        EngineError: the graph cannot be loaded.
+        InvalidInput: the bank does not fit the graph.
+    """
+
+    backend = "onnxruntime"
+
+    def __init__(
+        self, model: bytes, bank: Bank, *, precision: str = "fp32", provider: str = CPU, allow_fallback: bool = False
+    ) -> None:
+        self._ort = _onnxruntime()
+        self.precision = precision
+        chosen = _present(provider, self._ort.get_available_providers(), allow_fallback=allow_fallback)
+        try:
+            self._session = self._ort.InferenceSession(
+                model, self._options(), providers=[*dict.fromkeys([chosen, CPU])]
+            )
+        except Exception as error:  # every fault of a model file is another class of ONNX Runtime's own
+            raise EngineError(f"ONNX Runtime cannot load the graph: {_first_line(error)}; compile it again") from error
+        # A provider that is listed but lacks a library is left out by ONNX Runtime with no more than a warning.
+        self.device = _present(chosen, self._session.get_providers(), allow_fallback=allow_fallback)
+        self._width = _width(self._session)
+        self.swap(bank)
+
+    def run(self, pixels: NDArray[np.uint8]) -> RawScores:
+        """See `Runner`."""
+        images = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
+        feeds = {"images": self._ort.OrtValue.ortvalue_from_numpy(images), **self._bank}
+        try:
+            scores, maps = self._session.run_with_ort_values(["scores", "maps"], feeds)
+        except Exception as error:
+            raise EngineError(f"ONNX Runtime failed on {self.device}: {_first_line(error)}") from error
+        return RawScores(scores.numpy(), maps.numpy())
+
+    def swap(self, bank: Bank) -> None:
+        """See `Runner`."""
+        if bank.rows.shape[1] != self._width:
+            raise InvalidInput(f"the memory bank has {bank.rows.shape[1]} features and the graph takes {self._width}")
+        arrays = {"rows": bank.rows, "scales": bank.scales}
+        self._bank = {name: self._ort.OrtValue.ortvalue_from_numpy(array) for name, array in arrays.items()}
+
+    def close(self) -> None:
+        """See `Runner`."""
+        del self._session, self._bank
+
+    def _options(self) -> object:
+        options = self._ort.SessionOptions()
+        options.log_severity_level = 3  # what fails is raised; its warnings are for its developers
+        if threads := asked_threads():
+            options.intra_op_num_threads = threads
+        return options
+
+
+def available_providers() -> tuple[str, ...]:
+    """The execution providers of this machine's ONNX Runtime. Raises `BackendMissing` where it is not installed."""
+    return tuple(_onnxruntime().get_available_providers())
+
+
+def _onnxruntime() -> ModuleType:
+    try:
+        return import_module("onnxruntime")
+    except ImportError as error:
+        raise BackendMissing(f"ONNX Runtime cannot be loaded ({error}): pip install 'edgefed[runtime]'") from error
+
+
+def _present(provider: str, found: Sequence[str], *, allow_fallback: bool) -> str:
+    if provider in found:
+        return provider
+    if allow_fallback:
+        return CPU
+    raise BackendMissing(
+        f"ONNX Runtime has no {provider} on this machine, only {', '.join(found)}; "
+        "install the build that has it, or take the CPU with --allow-fallback"
+    )
+
+
+def _width(session: object) -> int:
+    inputs = {entry.name: entry.shape for entry in session.get_inputs()}  # type: ignore[attr-defined]  # untyped
+    outputs = {entry.name for entry in session.get_outputs()}  # type: ignore[attr-defined]
+    if inputs.keys() != {"images", "rows", "scales"} or outputs != {"scores", "maps"}:
+        raise EngineError("the graph is not one that `edgefed client compile` made: its inputs or outputs are others")
+    return int(inputs["rows"][1])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:300]

@@ -1,0 +1,67 @@
+"""What every backend that runs a compiled model offers. Letters: b images, s their size, m rows, (gh, gw) the map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """The memory that a compiled model holds images against; swapped when a round brings a new one.
+
+    Attributes:
+        rows: (m, d) float32, finite.
+        scales: (m,) float32, more than 0; how wide each row's cell is, ones where the job does not use it.
+    """
+
+    rows: NDArray[np.float32]
+    scales: NDArray[np.float32]
+
+
+class RawScores(NamedTuple):
+    """What the graph says of b images; nothing is normalised by a calibration, and no threshold is in it.
+
+    Attributes:
+        image: (b,) float32; higher is more anomalous.
+        map: (b, gh, gw) float32, per patch and unsmoothed; row 0 is the top of the image.
+    """
+
+    image: NDArray[np.float32]
+    map: NDArray[np.float32]
+
+
+class Runner(Protocol):
+    """A loaded graph on a device. One at a time may call it."""
+
+    @property
+    def backend(self) -> str:
+        """As asked for at the command line: "onnxruntime", "tensorrt", "tensorrt-rtx"."""
+
+    @property
+    def device(self) -> str:
+        """What it really runs on, as the backend itself names it."""
+
+    @property
+    def precision(self) -> str:
+        """Of the backbone: "fp32", "fp16" or "int8". Distances are float32 in all of them."""
+
+    def run(self, pixels: NDArray[np.uint8]) -> RawScores:
+        """Scores of pixels (b, s, s, 3) uint8 in red, green, blue, b at least 1.
+
+        Raises:
+            EngineError: the backend failed.
+        """
+
+    def swap(self, bank: Bank) -> None:
+        """Holds images against another bank from now on; nothing is compiled or loaded again.
+
+        Raises:
+            InvalidInput: its width is not the graph's.
+        """
+
+    def close(self) -> None:
+        """Lets the device's memory go; the runner cannot be used any more."""
