@@ -53,9 +53,9 @@ def lowest_rate(normals: int) -> float:
     return 1 / (normals + 1)
 
 
-def normals_for(rate: float) -> int:
-    """How many held-out normals promise this false-reject rate: the least n with `lowest_rate(n)` at most `rate`."""
-    return math.ceil(1 / rate - 1e-9) - 1
+def normals_for(rate: float, *, above: int = 0) -> int:
+    """The least number of held-out normals that promise this rate with a cut that `above` of them lie above."""
+    return math.ceil((above + 1) / rate - 1e-9) - 1
 
 
 def rate_interval(normals: int, rate: float) -> tuple[float, float]:
@@ -75,6 +75,18 @@ def rate_interval(normals: int, rate: float) -> tuple[float, float]:
     tail = (1 - CONFIDENCE) / 2
     low, high = (float(betaincinv(normals + 1 - k, k, share)) for share in (tail, 1 - tail))
     return low, high
+
+
+def normals_for_half(normals: int, rate: float) -> int:
+    """The least number of held-out normals at which `rate_interval` is at most half as wide as it is at `normals`."""
+    low, high = rate_interval(normals, rate)
+    above = 1
+    while True:
+        enough = normals_for(rate, above=above)
+        found = rate_interval(enough, rate)
+        if enough > normals and found[1] - found[0] <= (high - low) / 2:
+            return enough
+        above += 1
 
 
 def _rank(normals: int, rate: float) -> int:

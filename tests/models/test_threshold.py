@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.threshold import lowest_rate, normals_for, rate_interval, threshold
+from models.threshold import lowest_rate, normals_for, normals_for_half, rate_interval, threshold
 
 
 def test_the_cut_is_the_conformal_quantile_when_normals_are_enough():
@@ -63,3 +63,10 @@ def test_interval_narrows_with_more_normals():
 def test_so_many_normals_promise_a_rate_and_one_less_does_not(rate, normals):
     assert normals_for(rate) == normals
     assert lowest_rate(normals) <= rate + 1e-12 < lowest_rate(normals - 1)
+
+
+@pytest.mark.parametrize(("normals", "rate"), [(19, 0.05), (38, 0.05), (99, 0.01), (6, 0.01)])
+def test_so_many_normals_halve_the_interval(normals, rate):
+    low, high = rate_interval(normals, rate)
+    found = rate_interval(normals_for_half(normals, rate), rate)
+    assert found[1] - found[0] <= (high - low) / 2
