@@ -45,3 +45,7 @@ class Detector:
     def score(self, images: Sequence[NDArray[np.uint8]]) -> Scores:
         """Scores of images (h, w, 3) uint8 in red, green, blue; their sizes may differ, at least one image."""
         return self._scorer.score(extract(self._features, images, self._size))
+
+    def raw(self, images: Sequence[NDArray[np.uint8]]) -> Scores:
+        """As `score`, with maps that are not smoothed."""
+        return self._scorer.raw(extract(self._features, images, self._size))

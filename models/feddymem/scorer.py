@@ -19,7 +19,7 @@ class Scores(NamedTuple):
 
     Attributes:
         image: (b,) float32.
-        map: (b, gh, gw) float32, per patch and smoothed; row 0 is the top of the image.
+        map: (b, gh, gw) float32, per patch and smoothed unless they are raw; row 0 is the top of the image.
     """
 
     image: NDArray[np.float32]
@@ -52,8 +52,13 @@ class Scorer:
 
     def score(self, features: NDArray[np.float16]) -> Scores:
         """Scores of features (b, gh, gw, d)."""
+        images, maps = self.raw(features)
+        return Scores(images, smooth_maps(maps))
+
+    def raw(self, features: NDArray[np.float16]) -> Scores:
+        """Scores of features (b, gh, gw, d) with the map as it is, which a compiled model is held against."""
         patches = features.reshape(-1, features.shape[-1]).astype(np.float32)
         distances = nearest_distance(apply(self.generator, patches), self._rows, self._scales)
         maps = distances.reshape(features.shape[:3])
         images = image_scores(maps, self._score.rule, self_normalise=self._score.self_normalise)
-        return Scores(images, smooth_maps(maps))
+        return Scores(images, maps)
