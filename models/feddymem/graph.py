@@ -52,11 +52,11 @@ class NearestDistance(nn.Module):
 
     def forward(self, patches: Tensor, rows: Tensor, scales: Tensor) -> Tensor:
         """(n, d), (m, d) and (m,) to (n,); float32 whatever precision the backbone has, because it cancels."""
-        weight = scales.square().reciprocal()
         # |x - m|^2 / s^2 = (|x|^2 + |m|^2 - 2 x m) / s^2, with |x|^2 and its weight as one more column each.
+        weight = 1 / (scales * scales)
         table = torch.cat([-2 * weight[:, None] * rows, weight[:, None]], dim=1)
-        extended = torch.cat([patches, patches.square().sum(1, keepdim=True)], dim=1)
-        squares = torch.addmm(weight * rows.square().sum(1), extended, table.T)
+        extended = torch.cat([patches, (patches * patches).sum(1, keepdim=True)], dim=1)
+        squares = torch.addmm(weight * (rows * rows).sum(1), extended, table.T)
         return squares.amin(1).clamp_min(0).sqrt()
 
 

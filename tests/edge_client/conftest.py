@@ -234,6 +234,15 @@ def judging_site(tmp_path_factory: pytest.TempPathFactory, cells: Path) -> Path:
     return site
 
 
+@pytest.fixture(scope="session")
+def onnx_model(judging_site: Path) -> bytes:
+    """The graph of the detector that `judging_site` holds, as ONNX: 96-pixel images, 152 features."""
+    from edge_client.compile.export import export
+    from edge_client.inference import load_model
+
+    return export(load_model(judging_site).detector.graph(), 96, 152)
+
+
 def make_site_folder(site: Path, images: Path) -> Path:
     for folder in ("identity", "models", "jobs/cells"):
         (site / folder).mkdir(parents=True)
