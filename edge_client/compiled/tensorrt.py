@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from edge_client.compiled.tensorrt_api import TensorRT, reason
+from edge_client.compiled.tensorrt_profile import Profile
 from protos.errors import BackendMissing, EngineError, InvalidInput
 
 Precision = Literal["fp32", "fp16", "int8"]
 
 _BACK_OUT = "or run the model with --backend onnxruntime"
-
-
-@dataclass(frozen=True)
-class Span:
-    """How long an input's first axis may be at run time.
-
-    Attributes:
-        least: at least 1.
-        usual: what the engine is tuned for.
-        most: memory on the device is taken for this many.
-    """
-
-    least: int
-    usual: int
-    most: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.least <= self.usual <= self.most:
-            raise ValueError(f"{self} does not rise from 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,23 +29,13 @@ class BuildOptions:
     dla_core: int | None = None
 
 
-def detector_profile(batch: int, rows: int) -> dict[str, Span]:
-    """Spans of a detector's inputs: up to `batch` images, and room for a later bank with more rows than today's.
-
-    A bank within it is swapped without a new engine. The room ends at the next power of two, at least 1024: the
-    engine holds every patch of every image against `most` rows, and takes memory for that many.
-    """
-    bank = Span(1, rows, max(1024, 1 << (rows - 1).bit_length()))
-    return {"images": Span(1, 1, batch), "rows": bank, "scales": bank}
-
-
-def build_engine(trt: TensorRT, onnx: bytes, profile: Mapping[str, Span], options: BuildOptions) -> bytes:
+def build_engine(trt: TensorRT, onnx: bytes, profile: Profile, options: BuildOptions) -> bytes:
     """The serialised engine ("plan") of an ONNX file.
 
     Args:
         trt: which TensorRT.
         onnx: the file's bytes, weights inside.
-        profile: input name -> how long its first axis may be; all other axes must be fixed in the file.
+        profile: spans of all inputs.
         options: what it is built for.
 
     Raises:
@@ -74,15 +45,15 @@ def build_engine(trt: TensorRT, onnx: bytes, profile: Mapping[str, Span], option
     """
     trt.log.take_errors()
     builder = _builder(trt)
-    weak = options.dla_core is not None or not trt.strongly_typed
-    strong = 0 if weak else 1 << int(trt.module.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    network = builder.create_network(strong)
+    weak = options.dla_core is not None  # a DLA cannot run a strongly typed network
+    strong = 1 << int(trt.module.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    network = builder.create_network(0 if weak else strong)
     _parse(trt, network, onnx)
     config = builder.create_builder_config()
     config.clear_flag(trt.module.BuilderFlag.TF32)  # on by default; ten bits are no float32, and distances cancel
     config.add_optimization_profile(_shapes(builder, network, profile))
     if weak:
-        _set_precision(trt, config, network, options.precision)
+        _allow_precision(trt, config, network, options.precision)
     _set_device(trt, builder, config, options)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
@@ -107,7 +78,7 @@ def _parse(trt: TensorRT, network: Any, onnx: bytes) -> None:
     raise EngineError(f"{trt} cannot read the ONNX file: {where}{error.desc()}; compile the model again, {_BACK_OUT}")
 
 
-def _shapes(builder: Any, network: Any, profile: Mapping[str, Span]) -> Any:
+def _shapes(builder: Any, network: Any, profile: Profile) -> Any:
     shapes = builder.create_optimization_profile()
     inputs = {tensor.name: tuple(tensor.shape) for tensor in map(network.get_input, range(network.num_inputs))}
     if inputs.keys() != profile.keys():
@@ -120,7 +91,7 @@ def _shapes(builder: Any, network: Any, profile: Mapping[str, Span]) -> Any:
     return shapes
 
 
-def _set_precision(trt: TensorRT, config: Any, network: Any, precision: Precision) -> None:
+def _allow_precision(trt: TensorRT, config: Any, network: Any, precision: Precision) -> None:
     """Weak typing, which a DLA needs: TensorRT chooses types itself among those that a flag allows."""
     module = trt.module
     if precision == "fp32":

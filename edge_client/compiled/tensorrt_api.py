@@ -40,11 +40,6 @@ class TensorRT:
         return str(self.module.__version__)
 
     @property
-    def strongly_typed(self) -> bool:
-        """Whether a network can take every precision from the types in the ONNX file; API 11 knows nothing else."""
-        return "STRONGLY_TYPED" in _members(self.module, "NetworkDefinitionCreationFlag")
-
-    @property
     def precision_flags(self) -> frozenset[str]:
         """Which of "FP16" and "INT8" it can be asked for by a flag; none from API 11 on."""
         return frozenset({"FP16", "INT8"} & _members(self.module, "BuilderFlag"))
@@ -52,7 +47,8 @@ class TensorRT:
     @property
     def targets(self) -> tuple[str, ...]:
         """Compute capabilities, as "SM89", that it builds for without their device; only TensorRT-RTX does."""
-        return tuple(sorted(name for name in _members(self.module, "ComputeCapability") if name.startswith("SM")))
+        names = (name for name in _members(self.module, "ComputeCapability") if name.startswith("SM"))
+        return tuple(sorted(names, key=lambda name: int(name[2:])))
 
     @property
     def log(self) -> Any:
@@ -67,19 +63,24 @@ def find_tensorrt(name: Name) -> TensorRT:
     """The installed TensorRT of that name.
 
     Raises:
-        BackendMissing: it is not installed, or a library of it is absent.
+        BackendMissing: it is not installed, a library of it is absent, or it is older than API 10.
     """
     try:
-        return TensorRT(name, import_module(_MODULES[name]))
+        found = TensorRT(name, import_module(_MODULES[name]))
     except (ImportError, OSError) as error:  # without its own libraries the bindings fail while they are loaded
         raise BackendMissing(f"{name} cannot be loaded ({error}); {_MEND[name]}") from error
+    if "STRONGLY_TYPED" not in _members(found.module, "NetworkDefinitionCreationFlag"):
+        raise BackendMissing(
+            f"{found} cannot take precisions from an ONNX file's types; TensorRT 10 is the oldest that can"
+        )
+    return found
 
 
 def reason(errors: list[str]) -> str:
     """What TensorRT's own error messages come down to: the first one, without places in its source."""
     if not errors:
         return "it gave no reason"
-    return re.sub(r"\(?\[\S+\.\w+:+\w*:* ?\w*\] ?| In \w+ at /.*$", "", errors[0]).strip()[:400]
+    return re.sub(r"^\w+::\w+: |\(?\[\S+\.\w+:+\w*:* ?\w*\] ?|\.? In \w+ at /.*$", "", errors[0]).strip()[:400]
 
 
 def _members(module: ModuleType, enumeration: str) -> set[str]:
