@@ -16,7 +16,6 @@ from torch.export import Dim
 from models.feddymem.graph import ScoringGraph
 
 OPSET = 18  # what TensorRT 10 and 11 both read; GridSample and Gelu of later ones are not needed
-INPUTS = ("images", "rows", "scales")
 OUTPUTS = ("scores", "maps")
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -25,7 +24,7 @@ _BATCH, _ROWS = 2, 8
 _MOST_IMAGES = 64
 
 
-def export(graph: ScoringGraph, size: int, width: int) -> bytes:
+def export(graph: ScoringGraph, size: int) -> bytes:
     """The bytes of `model.onnx`, with any number of images and of rows.
 
     Nodes are named after the part they belong to, as in "features/Conv_3" or "distance/ReduceMin_115", so that a
@@ -34,18 +33,23 @@ def export(graph: ScoringGraph, size: int, width: int) -> bytes:
     Args:
         graph: of the detector.
         size: s, side of an image in pixels.
-        width: d, features of a patch.
 
     Raises:
         onnx.checker.ValidationError: the exporter made a graph that is none.
     """
-    rows = Dim("rows")
-    shapes = {"images": {0: Dim("batch", min=1, max=_MOST_IMAGES)}, "rows": {0: rows}, "scales": {0: rows}}
-    arguments = torch.zeros(_BATCH, 3, size, size), torch.zeros(_ROWS, width), torch.ones(_ROWS)
+    rows, width = Dim("rows"), graph.width
+    inputs = {
+        "images": (torch.zeros(_BATCH, 3, size, size), {0: Dim("batch", min=1, max=_MOST_IMAGES)}),
+        "rows": (torch.zeros(_ROWS, width), {0: rows}),
+        "scales": (torch.ones(_ROWS), {0: rows}),
+    }
+    if graph.generator is not None:
+        inputs |= {"generator_weight": (torch.zeros(width, width), {}), "generator_bias": (torch.zeros(width), {})}
+    arguments, shapes = (dict(zip(inputs, part, strict=True)) for part in zip(*inputs.values(), strict=True))
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
-            graph, arguments, dynamo=True, opset_version=OPSET, dynamic_shapes=shapes,
-            input_names=INPUTS, output_names=OUTPUTS, external_data=False, verbose=False,
+            graph, tuple(arguments.values()), dynamo=True, opset_version=OPSET, dynamic_shapes=shapes,
+            input_names=tuple(inputs), output_names=OUTPUTS, external_data=False, verbose=False,
         )  # fmt: skip
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.compiled.runner import Bank, RawScores
+from edge_client.compiled.runner import GENERATOR_BIAS, GENERATOR_WEIGHT, Bank, RawScores
 from edge_client.threads import asked_threads
 from protos.errors import BackendMissing, EngineError, InvalidInput
 
@@ -65,8 +65,8 @@ class OnnxRuntimeRunner:
         """See `Runner`."""
         if bank.rows.shape[1] != self._width:
             raise InvalidInput(f"the memory bank has {bank.rows.shape[1]} features and the graph takes {self._width}")
-        arrays = {"rows": bank.rows, "scales": bank.scales}
-        self._bank = {name: self._ort.OrtValue.ortvalue_from_numpy(array) for name, array in arrays.items()}
+        inputs = bank.inputs([entry.name for entry in self._session.get_inputs()])
+        self._bank = {name: self._ort.OrtValue.ortvalue_from_numpy(array) for name, array in inputs.items()}
 
     def close(self) -> None:
         """See `Runner`."""
@@ -106,7 +106,8 @@ def _present(provider: str, found: Sequence[str], *, allow_fallback: bool) -> st
 def _width(session: object) -> int:
     inputs = {entry.name: entry.shape for entry in session.get_inputs()}  # type: ignore[attr-defined]  # untyped
     outputs = {entry.name for entry in session.get_outputs()}  # type: ignore[attr-defined]
-    if inputs.keys() != {"images", "rows", "scales"} or outputs != {"scores", "maps"}:
+    foreign = inputs.keys() - {"images", "rows", "scales", GENERATOR_WEIGHT, GENERATOR_BIAS}
+    if foreign or not inputs.keys() >= {"images", "rows", "scales"} or outputs != {"scores", "maps"}:
         raise EngineError("the graph is not one that `edgefed client compile` made: its inputs or outputs are others")
     return int(inputs["rows"][1])
 

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from protos.errors import InvalidInput
+
+GENERATOR_WEIGHT, GENERATOR_BIAS = "generator_weight", "generator_bias"
+
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """The memory that a compiled model holds images against; swapped when a round brings a new one.
+    """What a compiled model takes besides images: all that a round may change. d features.
 
     Attributes:
-        rows: (m, d) float32, finite.
+        rows: (m, d) float32, finite; the memory that images are held against.
         scales: (m,) float32, more than 0; how wide each row's cell is, ones where the job does not use it.
+        generator: weight (d, d) and bias (d,) float32 of the site's generator; None moves no patch.
     """
 
     rows: NDArray[np.float32]
     scales: NDArray[np.float32]
+    generator: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def inputs(self, names: Collection[str]) -> dict[str, NDArray[np.float32]]:
+        """The graph's inputs of these names ("images" is passed over), each contiguous.
+
+        Raises:
+            InvalidInput: the graph has no input for the generator.
+        """
+        width = self.rows.shape[1]
+        # A generator of zeros moves nothing: it is how every generator starts.
+        weight, bias = self.generator or (np.zeros((width, width), np.float32), np.zeros(width, np.float32))
+        if self.generator and GENERATOR_WEIGHT not in names:
+            raise InvalidInput("the site's model has a generator and the compiled one has none; compile it again")
+        whole = {"rows": self.rows, "scales": self.scales, GENERATOR_WEIGHT: weight, GENERATOR_BIAS: bias}
+        return {name: np.ascontiguousarray(array, np.float32) for name, array in whole.items() if name in names}
 
 
 class RawScores(NamedTuple):

@@ -71,16 +71,20 @@ def _builder(trt: TensorRT) -> Any:
 
 def _parse(trt: TensorRT, network: Any, onnx: bytes) -> None:
     parser = trt.module.OnnxParser(network, trt.log)
-    if parser.parse(onnx):
+    if parser.parse(onnx) and network.num_outputs:
         return
-    error = parser.get_error(0)
-    where = f"node {error.node_name()!r} ({error.node_operator()}): " if error.node_name() else ""
-    raise EngineError(f"{trt} cannot read the ONNX file: {where}{error.desc()}; compile the model again, {_BACK_OUT}")
+    told = "nothing is in it"  # an empty file is no error to the parser
+    if parser.num_errors:
+        error = parser.get_error(0)
+        where = f"node {error.node_name()!r} ({error.node_operator()}): " if error.node_name() else ""
+        told = f"{where}{error.desc().strip()}"
+    raise EngineError(f"{trt} cannot read the ONNX file: {told}; compile the model again, {_BACK_OUT}")
 
 
 def _shapes(builder: Any, network: Any, profile: Profile) -> Any:
     shapes = builder.create_optimization_profile()
-    inputs = {tensor.name: tuple(tensor.shape) for tensor in map(network.get_input, range(network.num_inputs))}
+    whole = {tensor.name: tuple(tensor.shape) for tensor in map(network.get_input, range(network.num_inputs))}
+    inputs = {name: shape for name, shape in whole.items() if min(shape) < 1}  # the others are what they are
     if inputs.keys() != profile.keys():
         raise InvalidInput(f"the graph has the inputs {sorted(inputs)} and the profile is for {sorted(profile)}")
     for name, (_, *fixed) in inputs.items():

@@ -63,8 +63,8 @@ class TensorRTRunner:
         least, most = self._span("rows")
         if not least <= rows <= most:
             raise InvalidInput(f"the memory bank has {rows} rows and the engine takes {least} to {most}; compile again")
-        for name, array in (("rows", bank.rows), ("scales", bank.scales)):
-            values = np.ascontiguousarray(array, np.float32)
+        names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
+        for name, values in bank.inputs(names).items():
             address = self._cuda.allocate(values.nbytes)
             self._cuda.upload(address, values)
             self._cuda.wait()

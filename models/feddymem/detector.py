@@ -39,8 +39,8 @@ class Detector:
         self._scorer = Scorer(settings.score, bank, local)
 
     def graph(self) -> ScoringGraph:
-        """This detector as one network with the memory as an input, for export."""
-        return ScoringGraph(self._features, self._scorer.generator, self._score)
+        """This detector as one network with memory and generator as inputs, for export."""
+        return ScoringGraph(self._features, self._score, generator=self._scorer.generator is not None).eval()
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> Scores:
         """Scores of images (h, w, 3) uint8 in red, green, blue; their sizes may differ, at least one image."""

@@ -1,50 +1,73 @@
-"""A detector as one network from pixels to raw scores, for export: the memory bank is an input of it."""
+"""A detector as one network from pixels to raw scores, for export: all that a round changes is an input of it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from models.features import PatchFeatures
-from models.feddymem.generator import MemoryGenerator
+from models.feddymem.generator import move
 from models.feddymem.settings import Score
 from models.scoring import hottest_patches
 
 
 class ScoringGraph(nn.Module):
-    """What `models.feddymem.scorer` does after `PatchFeatures`, with the bank as an input: a new round needs no export.
+    """What `models.feddymem.scorer` does after `PatchFeatures`, with the memory and the site's generator as inputs.
 
-    The site's generator is a constant of it: it belongs to the site, as the backbone does. Control flow that depends
-    on settings is decided here, once, and not in the graph.
+    Control flow that depends on settings is decided here, once, and not in the graph.
 
     Args:
         features: of the job's backbone.
-        generator: of the site, or None.
         score: the job's score settings.
+        generator: whether the site has a generator; without one the graph has no inputs for it.
     """
 
-    def __init__(self, features: PatchFeatures, generator: MemoryGenerator | None, score: Score) -> None:
+    def __init__(self, features: PatchFeatures, score: Score, *, generator: bool) -> None:
         super().__init__()
         self.features = features
-        self.generator = generator
+        self.generator = GeneratorStep(features.widths) if generator else None
         self.distance = NearestDistance()
         self.score = ImageScore(score)
+        self.width = sum(features.widths)
 
-    def forward(self, images: Tensor, rows: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        images: Tensor,
+        rows: Tensor,
+        scales: Tensor,
+        generator_weight: Tensor | None = None,
+        generator_bias: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Raw scores (b,) and raw, unsmoothed maps (b, gh, gw), both float32.
 
         Args:
             images: (b, 3, s, s) float32 pixels from 0 to 255 in red, green, blue.
             rows: (m, d) float32, the memory bank.
             scales: (m,) float32, `models.scoring.cell_scales` of the rows or ones.
+            generator_weight: (d, d) float32, W of the site's generator.
+            generator_bias: (d,) float32.
         """
         features = self.features(images)
         batch, height, width, depth = features.shape
         patches = features.reshape(-1, depth)
         if self.generator is not None:
-            patches = self.generator(patches)
+            patches = self.generator(patches, generator_weight, generator_bias)
         maps = self.distance(patches, rows, scales).reshape(batch, height, width)
         return self.score(maps), maps
+
+
+class GeneratorStep(nn.Module):
+    """The site's generator with its parameters as inputs."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self._widths = tuple(widths)
+
+    def forward(self, patches: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """(n, d), (d, d) and (d,) to (n, d), of length 1."""
+        return move(patches, weight, bias, self._widths)
 
 
 class NearestDistance(nn.Module):

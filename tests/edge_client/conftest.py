@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from grpc import aio
 
+from edge_client.compiled.tensorrt_api import TensorRT, find_tensorrt
 from edge_client.config import site_toml
 from edge_client.connection import Connection
 from edgefed.local_federation import LocalFederation
 from protos.artifacts import CHUNK_BYTES, Manifest, manifest_from_proto, manifest_of, manifest_to_proto
+from protos.errors import BackendMissing
 from protos.invitation import COORDINATOR_NAME, private_key_pem
 from protos.jobs import job_from_table, job_to_json
 from protos.v1 import artifacts_pb2, artifacts_pb2_grpc
@@ -240,7 +242,16 @@ def onnx_model(judging_site: Path) -> bytes:
     from edge_client.compile.export import export
     from edge_client.inference import load_model
 
-    return export(load_model(judging_site).detector.graph(), 96, 152)
+    return export(load_model(judging_site).detector.graph(), 96)
+
+
+@pytest.fixture(scope="session")
+def rtx() -> TensorRT:
+    """TensorRT-RTX, which builds engines without a GPU."""
+    try:
+        return find_tensorrt("tensorrt-rtx")
+    except BackendMissing as error:
+        pytest.skip(str(error))
 
 
 def make_site_folder(site: Path, images: Path) -> Path:
