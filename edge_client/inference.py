@@ -15,7 +15,7 @@ from edge_client.config import load_site_config
 from edge_client.images import read_image
 from edge_client.judge import Judgement, judgements
 from edge_client.site_data import checked_weights
-from edge_client.state import SiteState, check_job_name, open_state
+from edge_client.state import model_folder
 from models.backbones.registry import weights_file
 from models.feddymem.detector import Detector
 from models.feddymem.settings import Settings
@@ -42,6 +42,11 @@ class InstalledModel:
     settings: Settings
     detector: Detector
     normal_scores: NDArray[np.float32]
+
+    @property
+    def description(self) -> str:
+        """See `Judge`."""
+        return "the trained model, with torch"
 
     def calibration(self) -> Calibration | None:
         """At the rate that the site keeps, or else at the job's; None where no normal image was held out."""
@@ -78,13 +83,8 @@ def load_model(root: Path, job: str | None = None) -> InstalledModel:
         IntegrityError: the backbone's weights are not those that `site.toml` means.
         StateError: the model's files are damaged.
     """
-    state = open_state(root)
-    name = state.current_model() if job is None else check_job_name(job)
-    if name is None:
-        raise InvalidInput(f"no model is installed in {root} yet; `edgefed client run` installs one when a job ends")
-    folder = state.models / name
-    if not folder.is_dir():
-        raise InvalidInput(f"there is no model of {name!r} in {root}; installed: {_installed(state) or 'none'}")
+    folder = model_folder(root, job)
+    name = folder.name
     spec, final, local = _read(folder)
     settings = spec.the_settings
     if not isinstance(settings, Settings):
@@ -112,7 +112,3 @@ def _read(folder: Path) -> tuple[JobSpec, Arrays, Arrays]:
 
 def _damaged(folder: Path, error: Exception) -> StateError:
     return StateError(f"the model in {folder} cannot be used ({error}); run its job again")
-
-
-def _installed(state: SiteState) -> str:
-    return ", ".join(sorted(path.name for path in state.models.iterdir() if path.is_dir() and path.name[0] != "."))

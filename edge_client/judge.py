@@ -47,6 +47,10 @@ class Judge(Protocol):
     def job(self) -> str:
         """Whose model it is."""
 
+    @property
+    def description(self) -> str:
+        """What judges and where it runs, in a few words."""
+
     def judge(self, path: Path) -> Judgement:
         """Reads and scores one image file.
 

@@ -107,6 +107,24 @@ def open_state(root: Path) -> SiteState:
     return SiteState(root)
 
 
+def model_folder(root: Path, job: str | None) -> Path:
+    """The folder of an installed model: the job's, or where it is None the site's current one.
+
+    Raises:
+        InvalidInput: no site has joined there, or there is no such model.
+        StateError: another version of EdgeFed made the state folder.
+    """
+    state = open_state(root)
+    name = state.current_model() if job is None else check_job_name(job)
+    if name is None:
+        raise InvalidInput(f"no model is installed in {root} yet; `edgefed client run` installs one when a job ends")
+    folder = state.models / name
+    if not folder.is_dir():
+        found = sorted(path.name for path in state.models.iterdir() if path.is_dir() and path.name[0] != ".")
+        raise InvalidInput(f"there is no model of {name!r} in {root}; installed: {', '.join(found) or 'none'}")
+    return folder
+
+
 @contextmanager
 def locked(state: SiteState) -> Iterator[None]:
     """Holds the folder for one process. Raises `StateError` where another one has it."""

@@ -1,0 +1,107 @@
+"""A bundle that was verified and may be run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_client.bundle.bank import read_bank
+from edge_client.bundle.files import BANK, CALIBRATION, GENERATOR, MANIFEST, MODELS, SUMS, read_files
+from edge_client.bundle.manifest import Manifest, read_manifest
+from edge_client.bundle.sums import check_sums
+from edge_client.compiled.runner import Bank
+from protos.errors import InvalidInput
+
+
+class CalibrationFile(BaseModel):
+    """`calibration.json` of a bundle: what the threshold is derived from, never the threshold itself.
+
+    Attributes:
+        false_reject_rate: of the job.
+        normal_scores: of the compiled model, for the site's held-out normal images.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    schema_version: Literal[1] = 1
+    false_reject_rate: Annotated[float, Field(gt=0, lt=1)]
+    normal_scores: tuple[float, ...]
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """The scores (n,)."""
+        return np.array(self.normal_scores, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A compiled model and all that it runs with.
+
+    Attributes:
+        path: where it was read.
+        manifest: what it is.
+        model: bytes of the ONNX graph of its precision.
+        model_sha256: of those.
+        bank: the memory and the generator.
+        bank_sha256: of `memory_bank.safetensors`, the same as of the job's global artifact.
+        calibration: of this model at its site.
+        digest: SHA-256 of SHA256SUMS, so of everything.
+        files: all of them, as they were read and verified.
+    """
+
+    path: Path
+    manifest: Manifest
+    model: bytes = field(repr=False)
+    model_sha256: str
+    bank: Bank = field(repr=False)
+    bank_sha256: str
+    calibration: CalibrationFile = field(repr=False)
+    digest: str
+    files: Mapping[str, bytes] = field(repr=False)
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Reads a folder or a tar file; every file is held against its digest before anything else is looked at.
+
+    Raises:
+        InvalidInput: there is no bundle, it is of a newer schema, or a file of it says what cannot be.
+        IntegrityError: a file is missing, foreign, or not what SHA256SUMS promises.
+    """
+    files = read_files(path)
+    check_sums(files)
+    return bundle_of(path, files)
+
+
+def bundle_of(path: Path, files: Mapping[str, bytes]) -> Bundle:
+    """The bundle in verified files. Raises `InvalidInput`, see `open_bundle`."""
+    try:
+        manifest = read_manifest(files[MANIFEST])
+        name = MODELS[manifest.precision]
+        if name not in files or (GENERATOR in files) != manifest.memory.generator:
+            raise InvalidInput("manifest.json and the bundle's files contradict each other")
+        bank = read_bank(files[BANK], files.get(GENERATOR), cell_scale=manifest.memory.cell_scale)
+        if bank.rows.shape != (manifest.memory.rows, manifest.memory.width):
+            raise InvalidInput(
+                f"the memory bank is {bank.rows.shape} and manifest.json says "
+                f"({manifest.memory.rows}, {manifest.memory.width})"
+            )
+        calibration = CalibrationFile.model_validate_json(files[CALIBRATION])
+    except InvalidInput as error:
+        raise InvalidInput(f"the bundle {path} cannot be used: {error}") from error
+    except ValidationError as error:
+        raise InvalidInput(f"the bundle {path} cannot be used: {CALIBRATION}: {error.errors()[0]['msg']}") from error
+    return Bundle(
+        path, manifest, files[name], _sha256(files[name]), bank, _sha256(files[BANK]), calibration,
+        _sha256(files[SUMS]), files,
+    )  # fmt: skip
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,55 @@
+"""Puts a bundle on the disk whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge_client.bundle.files import SUMS
+from edge_client.bundle.sums import sums_of
+from edge_client.state import disk_errors
+from protos.durable import sync_folder, write_durably
+
+
+def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Makes a folder of files and their SHA256SUMS; a bundle that is there already is replaced as a whole.
+
+    Raises:
+        StateError: the folder cannot be written.
+    """
+    staged, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    with disk_errors(folder.parent):
+        for left in (staged, old):  # by an interrupted run
+            shutil.rmtree(left, ignore_errors=True)
+        staged.mkdir(parents=True)
+        for name, data in {**files, SUMS: sums_of(files)}.items():
+            with (staged / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        sync_folder(staged)
+        if folder.exists():
+            folder.rename(old)
+        staged.rename(folder)
+        sync_folder(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_tar(path: Path, files: Mapping[str, bytes]) -> None:
+    """Writes the files of a bundle, as they were read, into one tar file; the same files give the same bytes.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in sorted(files):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(files[name]), 0o644
+            archive.addfile(member, io.BytesIO(files[name]))
+    with disk_errors(path.parent):
+        write_durably(path, buffer.getvalue())
