@@ -19,6 +19,7 @@ _MEND: dict[Name, str] = {
     "tensorrt": "install 'edgefed[tensorrt]', or on a Jetson make the environment see JetPack's own TensorRT",
     "tensorrt-rtx": "install 'edgefed[tensorrt-rtx]'",
 }
+_SOURCE_PLACES = re.compile(r"^\w+::\w+: Error Code \d+: (?:Myelin )?|\(?\[\S+\.\w+:+\w*:* ?\w*\] ?|\.? In \w+ at /.*$")
 _logger = logging.getLogger(__name__)
 
 
@@ -80,7 +81,7 @@ def reason(errors: list[str]) -> str:
     """What TensorRT's own error messages come down to: the first one, without places in its source."""
     if not errors:
         return "it gave no reason"
-    return re.sub(r"^\w+::\w+: |\(?\[\S+\.\w+:+\w*:* ?\w*\] ?|\.? In \w+ at /.*$", "", errors[0]).strip()[:400]
+    return _SOURCE_PLACES.sub("", errors[0]).strip()[:400]
 
 
 def _members(module: ModuleType, enumeration: str) -> set[str]:

@@ -26,7 +26,7 @@ class Span:
 
 
 Profile = Mapping[str, Span]
-"""Input name -> its span; all other axes are fixed in the ONNX file."""
+"""The span of each input whose first axis is open; all other axes are fixed in the ONNX file."""
 
 
 def detector_profile(batch: int, rows: int) -> Profile:
