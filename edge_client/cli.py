@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from edge_client.cli_compile import compile_
 from edge_client.cli_detect import register
 
 # What a command needs is imported in it: an agent stays small, and `--help` is quick.
@@ -105,6 +106,7 @@ def leave(
 
 
 register(app)
+app.command("compile")(compile_)
 
 
 def _root(state: Path | None) -> Path:

@@ -31,18 +31,24 @@ def load_judge(root: Path, job: str | None, bundle: Path | None = None, rate: fl
     """
     if rate is not None:
         check_rate(rate)  # before a model is loaded, which takes seconds
-    from edge_client.compiled.model import load_compiled
-
     if bundle is not None:
         if job is not None:
             raise InvalidInput("--job names an installed model and --bundle another one; leave one of them out")
+        from edge_client.compiled.model import load_compiled
+
         return load_compiled(bundle, engines=root / ENGINES, rate=rate)
     folder = model_folder(root, job)
+    judge = _compiled(root, folder, rate) if (folder / COMPILED).exists() else _trained(root, folder.name)
     if rate is not None:
         keep_rate(folder, rate)
-    if not (folder / COMPILED).exists():
-        return _trained(root, folder.name)
-    compiled = load_compiled(folder / COMPILED, engines=root / ENGINES, rate=kept_rate(folder))
+    return judge
+
+
+def _compiled(root: Path, folder: Path, rate: float | None) -> Judge:
+    from edge_client.compiled.model import load_compiled
+
+    kept = kept_rate(folder) if rate is None else rate
+    compiled = load_compiled(folder / COMPILED, engines=root / ENGINES, rate=kept)
     with (folder / "global.safetensors").open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != compiled.bundle.bank_sha256:
             raise StateError(f"{folder / COMPILED} holds another memory than {folder}; run `edgefed client compile`")

@@ -6,38 +6,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from edge_client.bundle.bank import read_bank
+from edge_client.bundle.calibration import CalibrationFile
 from edge_client.bundle.files import BANK, CALIBRATION, GENERATOR, MANIFEST, MODELS, SUMS, read_files
 from edge_client.bundle.manifest import Manifest, read_manifest
 from edge_client.bundle.sums import check_sums
 from edge_client.compiled.runner import Bank
 from protos.errors import InvalidInput
-
-
-class CalibrationFile(BaseModel):
-    """`calibration.json` of a bundle: what the threshold is derived from, never the threshold itself.
-
-    Attributes:
-        false_reject_rate: of the job.
-        normal_scores: of the compiled model, for the site's held-out normal images.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-    schema_version: Literal[1] = 1
-    false_reject_rate: Annotated[float, Field(gt=0, lt=1)]
-    normal_scores: tuple[float, ...]
-
-    @property
-    def scores(self) -> NDArray[np.float32]:
-        """The scores (n,)."""
-        return np.array(self.normal_scores, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
