@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_client.prove.layers import backbone, element_types
+from edge_client.prove.layers import backbone, element_types, layers
 
 # ONNX Runtime's converter takes every input through float16 and back, the memory bank's rows with them.
 
 
-def to_fp16(data: bytes) -> bytes:
-    """A typed graph: casts stand where the backbone begins and ends, so every backend computes what is written.
+def to_fp16(data: bytes, *, in_float: Collection[int] = ()) -> bytes:
+    """A typed graph: casts stand where float16 begins and ends, so every backend computes what is written.
 
     Inputs and outputs stay float32. A weight beyond float16's range becomes infinite, which the parity gates see.
+
+    Args:
+        data: the float32 graph.
+        in_float: numbers of the layers that stay float32.
 
     Raises:
         ValueError: see `backbone`.
     """
     model = onnx.load_model_from_string(data)
-    conversion = _Conversion(model)
+    conversion = _Conversion(model, in_float)
     nodes = []
     for node in model.graph.node:
         nodes += [*conversion.casts_for(node), node]
@@ -37,10 +43,11 @@ def to_fp16(data: bytes) -> bytes:
 class _Conversion:
     """Where each value of the graph is float16, and under which name."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, in_float: Collection[int]) -> None:
         self._types = element_types(model)
         self._initializers = {entry.name: entry for entry in model.graph.initializer}
-        inside = backbone(model)
+        kept = {name for number, layer in enumerate(layers(model)) if number in in_float for name in layer}
+        inside = [node for node in backbone(model) if node.name not in kept]
         self._inside = {node.name for node in inside}
         self._half = {output for node in inside for output in node.output}
         self._cast: set[str] = set()

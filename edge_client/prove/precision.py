@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+import onnx
+
 from edge_client.compiled.onnxruntime import OnnxRuntimeRunner
 from edge_client.compiled.runner import Bank, Runner
 from edge_client.prove.certificate import Certificate, Parity, Precision
@@ -13,6 +15,7 @@ from edge_client.prove.exhibit import Answers, Exhibit, ask
 from edge_client.prove.fp16 import to_fp16
 from edge_client.prove.gates import refusal
 from edge_client.prove.int8 import Quantiser, Scheme
+from edge_client.prove.layers import layers
 from edge_client.prove.parity import certify
 from edge_client.prove.sensitivity import block_errors, blocks, to_keep
 from models.method import Report
@@ -24,6 +27,7 @@ Load = Callable[[bytes, Precision], Runner]
 # How far the raw map of int8 may be from that of float32, relative to how much maps vary. Where the accuracy gate is
 # missed, more layers are kept in float; a graph that misses it three times is not one for int8.
 _BUDGETS = (0.25, 0.12, 0.06)
+_FIRST = 2  # layers that float16 may keep in float
 _RANGE_IMAGES, _ERROR_IMAGES = 16, 8
 
 
@@ -117,6 +121,10 @@ def _candidates(subject: Subject, wanted: Precision, report: Report) -> Iterator
     """Graphs of a precision, the fastest first, each with the layers that it keeps in float and why."""
     if wanted == "fp16":
         yield to_fp16(subject.graph), {}
+        # The first layers see the pixels' full range, and whatever they round away is amplified by all later ones.
+        first = layers(onnx.load_model_from_string(subject.graph))[:_FIRST]
+        kept = {layer[0]: "with it in float16 the gates are missed" for layer in first}
+        yield to_fp16(subject.graph, in_float=range(_FIRST)), kept
     if wanted != "int8":
         return
     pixels = subject.exhibit.pixels("training normal", _RANGE_IMAGES + _ERROR_IMAGES)
