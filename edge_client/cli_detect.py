@@ -69,6 +69,7 @@ def evaluate(
         return
     document = {
         "job": model.job,
+        "judge": model.description,
         **asdict(whole),
         "threshold": asdict(calibration.threshold) if calibration else None,
         "threshold_note": note,
@@ -128,7 +129,7 @@ def _model(
 
     bound_threads()
     model = load_judge(_root(state), job, bundle, rate)
-    typer.echo(f"edgefed: {model.description} judges", err=True)
+    typer.echo(f"edgefed: {model.description}, judges", err=True)
     return model, model.calibration()
 
 

@@ -43,7 +43,7 @@ class CompiledModel:
     @property
     def description(self) -> str:
         """See `Judge`."""
-        return f"the compiled model, {self.runner.precision} with {self.runner.backend} on {self.runner.device}"
+        return f"the compiled model, {self.runner.precision} on {self.runner.backend}, {self.runner.device}"
 
     def calibration(self) -> Calibration | None:
         """See `Judge`."""
@@ -108,7 +108,10 @@ def load_compiled(
     runner = choose_runner(
         graph, bundle.bank, backend or manifest.backend, engines=engines, allow_fallback=allow_fallback
     )
-    return CompiledModel(bundle, runner, rate)
+    model = CompiledModel(bundle, runner, rate)
+    # The first image is many times slower than the next; it should not be one from the line.
+    model.judge_images([np.zeros((manifest.input.size, manifest.input.size, 3), np.uint8)])
+    return model
 
 
 def score_images(runner: Runner, images: Sequence[NDArray[np.uint8]], size: int) -> RawScores:

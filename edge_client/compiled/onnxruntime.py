@@ -40,10 +40,9 @@ class OnnxRuntimeRunner:
         self._ort = _onnxruntime()
         self.precision = precision
         chosen = _present(provider, self._ort.get_available_providers(), allow_fallback=allow_fallback)
+        options, providers = self._options(), list(dict.fromkeys([chosen, CPU]))
         try:
-            self._session = self._ort.InferenceSession(
-                model, self._options(), providers=[*dict.fromkeys([chosen, CPU])]
-            )
+            self._session = self._ort.InferenceSession(model, options, providers=providers)
         except Exception as error:  # every fault of a model file is another class of ONNX Runtime's own
             raise EngineError(f"ONNX Runtime cannot load the graph: {_first_line(error)}; compile it again") from error
         # A provider that is listed but lacks a library is left out by ONNX Runtime with no more than a warning.

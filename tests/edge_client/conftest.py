@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from grpc import aio
 from edge_client.compiled.tensorrt_api import TensorRT, find_tensorrt
 from edge_client.config import site_toml
 from edge_client.connection import Connection
+from edgefed.cli import main
 from edgefed.local_federation import LocalFederation
 from protos.artifacts import CHUNK_BYTES, Manifest, manifest_from_proto, manifest_of, manifest_to_proto
 from protos.errors import BackendMissing
@@ -237,12 +240,45 @@ def judging_site(tmp_path_factory: pytest.TempPathFactory, cells: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def onnx_model(judging_site: Path) -> bytes:
-    """The graph of the detector that `judging_site` holds, as ONNX: 96-pixel images, 152 features."""
-    from edge_client.compile.export import export
-    from edge_client.inference import load_model
+def compiled_site(judging_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of `judging_site` with its model compiled for ONNX Runtime too; tests leave it as it is."""
+    from edge_client.compile.compiler import Request, compile_model
 
-    return export(load_model(judging_site).detector.graph(), 96)
+    site = Path(shutil.copytree(judging_site, tmp_path_factory.mktemp("compiled") / "site"))
+    compile_model(Request(site, "cells", "onnxruntime", "fp32"), lambda *progress: None)
+    return site
+
+
+@pytest.fixture(scope="session")
+def compiled_bundle(compiled_site: Path) -> Path:
+    """The bundle of `compiled_site`; tests leave it as it is."""
+    return compiled_site / "models" / "cells" / "compiled"
+
+
+@pytest.fixture(scope="session")
+def onnx_model(compiled_bundle: Path) -> bytes:
+    """The graph of the detector that `judging_site` holds, as ONNX: 96-pixel images, 152 features."""
+    return (compiled_bundle / "model.onnx").read_bytes()
+
+
+@pytest.fixture
+def edgefed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`edgefed client ...` in this process, where torch is loaded once."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = ["edgefed", "client", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, printed.out, printed.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")
