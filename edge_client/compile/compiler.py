@@ -14,7 +14,6 @@ from edge_client.compiled.runner import Runner
 from edge_client.judging import COMPILED, ENGINES
 from edge_client.prove.certificate import Precision
 from edge_client.prove.exhibit import Exhibit, ask
-from edge_client.prove.int8 import Scheme
 from edge_client.prove.precision import Choice, Subject, choose
 from models.method import Report
 
@@ -104,7 +103,7 @@ def _proven(request: Request, source: Source, exhibit: Exhibit, report: Report) 
     trained = ask(source.score, exhibit)
     subject = Subject(
         graph=source.graph, bank=source.bank, exhibit=exhibit, trained=trained, trained_name="trained model in torch",
-        rate=source.model.settings.score.false_reject_rate, scheme=Scheme(symmetric=request.backend != "onnxruntime"),
+        rate=source.model.settings.score.false_reject_rate,
     )  # fmt: skip
     report("proving", 0, 1)
     return choose(subject, request.precision, lambda graph, precision: _load(request, source, graph, precision), report)

@@ -42,7 +42,6 @@ class Subject:
         trained: what the trained model says of them.
         trained_name: of what gave those, for the reader.
         rate: the false-reject rate of the threshold.
-        scheme: of int8 on the backend.
     """
 
     graph: bytes
@@ -51,7 +50,6 @@ class Subject:
     trained: Answers
     trained_name: str
     rate: float
-    scheme: Scheme
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def choose(subject: Subject, wanted: Precision, load: Load, report: Report) -> C
         best.runner.close()
         raise error
     certificates, refused = [best.certificate], None
-    for graph, kept in _candidates(subject, wanted, report):
+    for graph, kept in _candidates(subject, wanted, best.runner.backend, report):
         tried = _prove(subject, graph, wanted, load, kept)
         certificates = [certificates[0], tried.certificate]
         refused = refusal(tried.certificate)
@@ -117,18 +115,21 @@ def _prove(subject: Subject, graph: bytes, precision: Precision, load: Load, kep
     return _Tried(graph, runner, answers, certificate, kept)
 
 
-def _candidates(subject: Subject, wanted: Precision, report: Report) -> Iterator[tuple[bytes, Mapping[str, str]]]:
+def _candidates(
+    subject: Subject, wanted: Precision, backend: str, report: Report
+) -> Iterator[tuple[bytes, Mapping[str, str]]]:
     """Graphs of a precision, the fastest first, each with the layers that it keeps in float and why."""
     if wanted == "fp16":
         yield to_fp16(subject.graph), {}
         # The first layers see the pixels' full range, and whatever they round away is amplified by all later ones.
         first = layers(onnx.load_model_from_string(subject.graph))[:_FIRST]
-        kept = {layer[0]: "with it in float16 the gates are missed" for layer in first}
-        yield to_fp16(subject.graph, in_float=range(_FIRST)), kept
+        named = {layer[0]: "with it in float16 the gates are missed" for layer in first}
+        yield to_fp16(subject.graph, in_float=range(_FIRST)), named
     if wanted != "int8":
         return
+    scheme = Scheme(symmetric=backend != "onnxruntime")
     pixels = subject.exhibit.pixels("training normal", _RANGE_IMAGES + _ERROR_IMAGES)
-    with closing(Quantiser(subject.graph, subject.bank, pixels[:_RANGE_IMAGES], subject.scheme)) as quantiser:
+    with closing(Quantiser(subject.graph, subject.bank, pixels[:_RANGE_IMAGES], scheme)) as quantiser:
         others = pixels[-_ERROR_IMAGES:]
         with closing(OnnxRuntimeRunner(subject.graph, subject.bank)) as runner:
             reference = runner.run(others).map
