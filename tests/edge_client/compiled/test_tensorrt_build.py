@@ -11,9 +11,12 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
 from edge_client.compile.export import export
-from edge_client.compiled.tensorrt import BuildOptions, build_engine
+from edge_client.compiled.tensorrt import BuildOptions, Precision, build_engine
 from edge_client.compiled.tensorrt_api import TensorRT
 from edge_client.compiled.tensorrt_profile import Span, detector_profile
+from edge_client.engines.golden import golden_bank, golden_pixels
+from edge_client.prove.fp16 import to_fp16
+from edge_client.prove.int8 import Quantiser, Scheme
 from models.backbones.registry import BACKBONES
 from models.features import PatchFeatures
 from models.feddymem.graph import ScoringGraph
@@ -32,10 +35,29 @@ def of_one_node(operator: str, kind: int = TensorProto.FLOAT) -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
 
 
+def lowered(model: bytes, precision: Precision, width: int, size: int) -> bytes:
+    """The graph in float16, or in int8 with Q/DQ nodes as TensorRT wants them."""
+    if precision == "fp16":
+        return to_fp16(model)
+    quantiser = Quantiser(model, golden_bank(16, width), golden_pixels(size), Scheme(symmetric=True))
+    try:
+        return quantiser.graph()
+    finally:
+        quantiser.close()
+
+
 @pytest.mark.parametrize("target", ["SM80", "SM86", "SM89", "SM120"])
 def test_the_detectors_graph_becomes_an_engine_for_each_target(rtx: TensorRT, onnx_model: bytes, target: str) -> None:
     plan = build_engine(rtx, onnx_model, PROFILE, BuildOptions(target=target))
     assert len(plan) > len(onnx_model) / 2  # the weights are in it
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_the_lower_precisions_become_engines_from_their_own_typed_files(
+    rtx: TensorRT, onnx_model: bytes, precision: Precision
+) -> None:
+    options = BuildOptions(precision=precision, target="SM89")
+    assert build_engine(rtx, lowered(onnx_model, precision, 152, 96), PROFILE, options)
 
 
 @pytest.mark.slow
@@ -48,6 +70,10 @@ def test_the_graph_of_every_backbone_becomes_an_engine(rtx: TensorRT, backbone: 
     model = export(ScoringGraph(features, Score(), generator=True).eval(), 224)
     for target in ("SM80", "SM86", "SM89", "SM120"):
         assert len(build_engine(rtx, model, PROFILE, BuildOptions(target=target))) > len(model) / 2
+    precisions: tuple[Precision, ...] = ("fp16", "int8")
+    for precision in precisions:
+        data = lowered(model, precision, sum(features.widths), 224)
+        assert build_engine(rtx, data, PROFILE, BuildOptions(precision=precision, target="SM89"))
 
 
 def test_turing_is_refused_with_the_node_and_a_way_out(rtx: TensorRT, onnx_model: bytes) -> None:
