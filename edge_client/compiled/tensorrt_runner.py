@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,11 +66,10 @@ class TensorRTRunner:
         if not least <= rows <= most:
             raise InvalidInput(f"the memory bank has {rows} rows and the engine takes {least} to {most}; compile again")
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
-        for name, values in bank.inputs(names).items():
-            address = self._cuda.allocate(values.nbytes)
-            self._cuda.upload(address, values)
-            self._cuda.wait()
-            self._context.set_input_shape(name, values.shape)
+        inputs = bank.inputs(names)
+        fresh = self._uploaded(inputs)  # whole before the first is used: a bank that finds no room changes nothing
+        for name, address in fresh.items():
+            self._context.set_input_shape(name, inputs[name].shape)
             self._context.set_tensor_address(name, address)
             if name in self._memory:
                 self._cuda.free(self._memory[name])
@@ -80,6 +81,20 @@ class TensorRTRunner:
         for address in self._memory.values():
             self._cuda.free(address)
         self._cuda.close()
+
+    def _uploaded(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, int]:
+        """Addresses of copies on the device."""
+        fresh: dict[str, int] = {}
+        try:
+            for name, values in inputs.items():
+                fresh[name] = self._cuda.allocate(values.nbytes)
+                self._cuda.upload(fresh[name], values)
+            self._cuda.wait()
+        except EngineError:
+            for address in fresh.values():
+                self._cuda.free(address)
+            raise
+        return fresh
 
     def _run(self, pixels: NDArray[np.uint8]) -> RawScores:
         images = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)

@@ -11,7 +11,7 @@ from edge_client.compiled.runner import Bank, Runner
 from edge_client.engines.cache import Engine, EngineCache
 from edge_client.engines.golden import agrees, golden_answer, golden_bank
 from edge_client.engines.key import EngineKey
-from protos.errors import EngineError
+from protos.errors import EdgeFedError, EngineError
 
 _logger = logging.getLogger(__name__)
 
@@ -53,7 +53,11 @@ def provide(cache: EngineCache, wanted: Wanted, bank: Bank) -> Runner:
         if runner is None:
             reason = "the kept engine has failed" if isinstance(found, Engine) else found.reason
             runner = _build(cache, wanted, golden, reason)
-    runner.swap(bank)
+    try:
+        runner.swap(bank)
+    except EdgeFedError:
+        runner.close()
+        raise
     return runner
 
 
