@@ -70,13 +70,19 @@ class EngineCache:
             yield
 
     def find(self, model: str, key: EngineKey) -> Engine | Miss:
-        """The engine of exactly this key, and marks it as used."""
+        """The engine of exactly this key, and marks it as used.
+
+        Raises:
+            StateError: the folder cannot be read.
+        """
         path = self.path(model, key)
+        with disk_errors(self._folder):
+            try:
+                record, plan = _sidecar(path).read_bytes(), path.read_bytes()
+            except FileNotFoundError:
+                return Miss(self._nearest(model, key))
         try:
-            sidecar = unsealed(_sidecar(path).read_bytes(), self._secret)
-            plan = path.read_bytes()
-        except FileNotFoundError:
-            return Miss(self._nearest(model, key))
+            sidecar = unsealed(record, self._secret)
         except IntegrityError as error:
             return Miss(f"{path.name} is not trusted: {error}")
         if differences := key.differences(sidecar.key):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hmac
 import json
 import os
@@ -66,9 +67,11 @@ def machine_secret(folder: Path) -> bytes:
     path = folder / "secret"
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            write_durably(path, os.urandom(_SECRET_BYTES), mode=0o600)
-        return path.read_bytes()
+        with (folder / "secret.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of two that start here together, both have to get the same one
+            if not path.exists():
+                write_durably(path, os.urandom(_SECRET_BYTES), mode=0o600)
+            return path.read_bytes()
 
 
 def _seal(fields: object, secret: bytes) -> str:

@@ -17,6 +17,7 @@ from edge_client.compiled.tensorrt_profile import Span
 from edge_client.engines.cache import Engine, EngineCache, Miss
 from edge_client.engines.device import Device
 from edge_client.engines.key import EngineKey
+from protos.errors import StateError
 
 PROFILE = {"x": Span(1, 1, 8)}
 OPTIONS = BuildOptions(target="SM89")
@@ -158,6 +159,14 @@ def test_an_engine_larger_than_the_bound_is_kept_alone(key: EngineKey, tmp_path:
     kept(cache, key, bytes(10))
     assert isinstance(cache.find("cells", key), Engine)
     assert isinstance(cache.find("cells", replace(key, driver="old")), Miss)
+
+
+def test_a_folder_that_cannot_be_read_is_told(cache: EngineCache, key: EngineKey) -> None:
+    path = kept(cache, key)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StateError, match="Is a directory"):
+        cache.find("cells", key)
 
 
 def test_the_secret_is_its_owners_alone(cache: EngineCache, tmp_path: Path) -> None:
