@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from edge_client.cli_bench import bench
 from edge_client.cli_compile import compile_
 from edge_client.cli_detect import register
 
@@ -105,6 +106,7 @@ def leave(
     typer.echo(json.dumps({"job": job, "left": True}) if as_json else f"left job {job}")
 
 
+app.command()(bench)
 register(app)
 app.command("compile")(compile_)
 
