@@ -14,6 +14,7 @@ from edge_client.calibration import Calibration, calibrate, kept_rate
 from edge_client.config import load_site_config
 from edge_client.images import read_image
 from edge_client.judge import Judgement, judgements
+from edge_client.plain import one_line
 from edge_client.site_data import checked_weights
 from edge_client.state import model_folder
 from models.backbones.registry import weights_file
@@ -111,4 +112,4 @@ def _read(folder: Path) -> tuple[JobSpec, Arrays, Arrays]:
 
 
 def _damaged(folder: Path, error: Exception) -> StateError:
-    return StateError(f"the model in {folder} cannot be used ({error}); run its job again")
+    return StateError(f"the model in {folder} cannot be used ({one_line(str(error))}); run its job again")
