@@ -62,16 +62,18 @@ def provide(cache: EngineCache, wanted: Wanted, bank: Bank) -> Runner:
 
 
 def _proven(engine: Engine, wanted: Wanted, golden: Bank) -> Runner | None:
+    runner = None
     try:
         runner = wanted.load(engine.plan, golden)
         answer = golden_answer(runner, wanted.size)
+        if agrees(answer, engine.sidecar.golden):
+            return runner
+        fault = f"it answers the golden input with {answer}"
     except EngineError as error:
-        _logger.warning("the engine of %s is given up: %s", wanted.model, error)
-        return None
-    if agrees(answer, engine.sidecar.golden):
-        return runner
-    _logger.warning("the engine of %s is given up: it answers the golden input with %s", wanted.model, answer)
-    runner.close()
+        fault = str(error)
+    _logger.warning("the engine of %s is given up: %s", wanted.model, fault)
+    if runner:
+        runner.close()
     return None
 
 
