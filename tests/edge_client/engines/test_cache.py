@@ -18,6 +18,7 @@ from edge_client.engines.cache import Engine, EngineCache, Miss
 from edge_client.engines.device import Device
 from edge_client.engines.key import EngineKey
 from protos.errors import StateError
+from tests.edge_client.compiled.bindings import bindings
 
 PROFILE = {"x": Span(1, 1, 8)}
 OPTIONS = BuildOptions(target="SM89")
@@ -33,13 +34,13 @@ def model(seed: int) -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
 
 
-def key_of(rtx: TensorRT, data: bytes) -> EngineKey:
-    return EngineKey.of(data, rtx, HERE, PROFILE, OPTIONS)
+def key_of(trt: TensorRT, data: bytes) -> EngineKey:
+    return EngineKey.of(data, trt, HERE, PROFILE, OPTIONS)
 
 
 @pytest.fixture
-def key(rtx: TensorRT) -> EngineKey:
-    return key_of(rtx, model(1))
+def key() -> EngineKey:
+    return key_of(TensorRT("tensorrt", bindings(10)[0]), model(1))
 
 
 @pytest.fixture
