@@ -20,7 +20,8 @@ def load_judge(root: Path, job: str | None, bundle: Path | None = None, rate: fl
     Args:
         root: the site's state folder.
         job: whose model; None is the site's current one.
-        bundle: a folder or tar file to run instead, also where no site has joined.
+        bundle: a folder or tar file to run instead, also where no site has joined; where the site has its
+            coordinator's release key, it must be signed with that.
         rate: a false-reject rate, which is kept beside an installed model and holds for this bundle only.
 
     Raises:
@@ -34,9 +35,10 @@ def load_judge(root: Path, job: str | None, bundle: Path | None = None, rate: fl
     if bundle is not None:
         if job is not None:
             raise InvalidInput("--job names an installed model and --bundle another one; leave one of them out")
+        from edge_client.bundle.signature import pinned_key
         from edge_client.compiled.model import load_compiled
 
-        return load_compiled(bundle, engines=root / ENGINES, rate=rate)
+        return load_compiled(bundle, engines=root / ENGINES, rate=rate, key=pinned_key(root / "identity"))
     folder = model_folder(root, job)
     judge = _compiled(root, folder, rate) if (folder / COMPILED).exists() else _trained(root, folder.name)
     if rate is not None:

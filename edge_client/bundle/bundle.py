@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
 from edge_client.bundle.bank import read_bank
 from edge_client.bundle.calibration import CalibrationFile
 from edge_client.bundle.files import BANK, CALIBRATION, GENERATOR, MANIFEST, MODELS, SUMS, read_files
 from edge_client.bundle.manifest import Manifest, read_manifest
+from edge_client.bundle.signature import check_signature
 from edge_client.bundle.sums import check_sums
 from edge_client.compiled.runner import Bank
 from protos.errors import InvalidInput
@@ -45,14 +47,20 @@ class Bundle:
     files: Mapping[str, bytes] = field(repr=False)
 
 
-def open_bundle(path: Path) -> Bundle:
-    """Reads a folder or a tar file; every file is held against its digest before anything else is looked at.
+def open_bundle(path: Path, key: Ed25519PublicKey | None = None) -> Bundle:
+    """Reads a folder or a tar file; signature and digests are checked before anything else is looked at.
+
+    Args:
+        path: of the folder or file.
+        key: that it must be signed with; None for a bundle that was made here, or where no key is known.
 
     Raises:
         InvalidInput: there is no bundle, it is of a newer schema, or a file of it says what cannot be.
-        IntegrityError: a file is missing, foreign, or not what SHA256SUMS promises.
+        IntegrityError: the signature is missing or wrong, or a file is missing, foreign, or not what SHA256SUMS says.
     """
     files = read_files(path)
+    if key is not None:
+        check_signature(files, key)
     check_sums(files)
     return bundle_of(path, files)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from numpy.typing import NDArray
 
 from edge_client.bundle.bundle import Bundle, open_bundle
@@ -88,6 +89,7 @@ def load_compiled(
     backend: str | None = None,
     allow_fallback: bool = False,
     rate: float | None = None,
+    key: Ed25519PublicKey | None = None,
 ) -> CompiledModel:
     """Loads a bundle after it was verified.
 
@@ -97,12 +99,13 @@ def load_compiled(
         backend: see `choose_runner`; None is the one that the bundle was proven on.
         allow_fallback: see `choose_runner`.
         rate: see `CompiledModel`.
+        key: see `open_bundle`.
 
     Raises:
         InvalidInput, IntegrityError: see `open_bundle`.
         BackendMissing, EngineError, StateError: see `choose_runner`.
     """
-    bundle = open_bundle(path)
+    bundle = open_bundle(path, key)
     manifest = bundle.manifest
     graph = Graph(name=manifest.job, onnx=bundle.model, precision=manifest.precision, size=manifest.input.size)
     runner = choose_runner(

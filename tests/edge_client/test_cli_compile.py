@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from protos.tensors import read_tensors, write_tensors
 
@@ -84,7 +86,7 @@ def test_a_kept_graph_that_was_damaged_is_made_anew(edgefed: Edgefed, own_site: 
 def test_infer_takes_the_compiled_model_and_says_so(edgefed: Edgefed, compiled_site: Path, cells: Path) -> None:
     done = edgefed("infer", cells / "test", "--state", compiled_site)
     assert done.returncode == 0
-    assert done.stderr == "edgefed: the compiled model, fp32 on onnxruntime, CPUExecutionProvider, judges\n"
+    assert done.stderr.startswith("edgefed: the compiled model, fp32 on onnxruntime, CPUExecutionProvider, judges\n")
     assert len(done.stdout.splitlines()) == 12
 
 
@@ -196,3 +198,51 @@ def told(done: subprocess.CompletedProcess[str], code: int, words: str) -> None:
     assert words in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.strip()]) == 1
     assert done.stdout == ""
+
+
+@pytest.fixture
+def signed(own_site: Path) -> Path:
+    """A bundle with the signature of a release key that the site has pinned."""
+    key = Ed25519PrivateKey.generate()
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (own_site / "identity" / "release.pem").write_bytes(pem)
+    bundle = model_of(own_site) / "compiled"
+    (bundle / "model.sig").write_bytes(key.sign((bundle / "SHA256SUMS").read_bytes()))
+    return bundle
+
+
+def test_a_signed_bundle_judges(edgefed: Edgefed, own_site: Path, signed: Path, cells: Path) -> None:
+    done = edgefed("infer", cells / "test", "--state", own_site, "--bundle", signed)
+    assert done.returncode == 0, done.stderr
+
+
+def other_key(site: Path) -> None:
+    key = Ed25519PrivateKey.generate().public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (site / "identity" / "release.pem").write_bytes(pem)
+
+
+def card_and_sums(site: Path) -> None:
+    from edge_client.bundle.sums import sums_of
+
+    bundle = model_of(site) / "compiled"
+    (bundle / "MODEL_CARD.md").write_text("All is well.")
+    (bundle / "SHA256SUMS").write_bytes(sums_of({path.name: path.read_bytes() for path in bundle.iterdir()}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda site: (model_of(site) / "compiled" / "model.sig").unlink(), "the bundle is not signed"),
+        (lambda site: (model_of(site) / "compiled" / "model.sig").write_bytes(bytes(64)), "is not by your coordinator"),
+        (lambda site: (model_of(site) / "compiled" / "model.sig").write_bytes(b"short"), "is not by your coordinator"),
+        (lambda site: (site / "identity" / "release.pem").write_text("no key"), "is not a release key"),
+        (other_key, "is not by your coordinator"),
+        (card_and_sums, "is not by your coordinator"),
+    ],
+)
+def test_a_bundle_of_somebody_else_judges_nothing(
+    edgefed: Edgefed, own_site: Path, signed: Path, cells: Path, spoil: Spoil, words: str
+) -> None:
+    spoil(own_site)
+    told(edgefed("infer", cells / "test", "--state", own_site, "--bundle", signed), 7, words)
