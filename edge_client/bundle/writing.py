@@ -25,7 +25,7 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
     with disk_errors(folder.parent):
         for left in (staged, old):  # by an interrupted run
             shutil.rmtree(left, ignore_errors=True)
-        staged.mkdir(parents=True)
+        staged.mkdir()  # not its parents: a model that was replaced meanwhile must not come back in parts
         for name, data in {**files, SUMS: sums_of(files)}.items():
             with (staged / name).open("wb") as file:
                 file.write(data)
