@@ -24,6 +24,6 @@ class CalibrationFile(BaseModel):
     normal_scores: tuple[float, ...]
 
     @property
-    def scores(self) -> NDArray[np.float32]:
+    def scores(self) -> NDArray[np.float64]:
         """The scores (n,)."""
-        return np.array(self.normal_scores, np.float32)
+        return np.array(self.normal_scores, np.float64)

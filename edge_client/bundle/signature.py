@@ -44,6 +44,4 @@ def check_signature(files: Mapping[str, bytes], key: Ed25519PublicKey) -> None:
     try:
         key.verify(files[SIGNATURE], files.get(SUMS, b""))
     except InvalidSignature as error:
-        raise IntegrityError(
-            f"{SIGNATURE} of the bundle is not by your coordinator's release key"
-        ) from error
+        raise IntegrityError(f"{SIGNATURE} of the bundle is not by your coordinator's release key") from error

@@ -40,16 +40,21 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def write_tar(path: Path, files: Mapping[str, bytes]) -> None:
-    """Writes the files of a bundle, as they were read, into one tar file; the same files give the same bytes.
+    """Writes the files of a bundle, as they were read, into one tar file.
 
     Raises:
         StateError: it cannot be written.
     """
+    with disk_errors(path.parent):
+        write_durably(path, tar_of(files))
+
+
+def tar_of(files: Mapping[str, bytes]) -> bytes:
+    """One tar file of files; the same files give the same bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name in sorted(files):
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(files[name]), 0o644
             archive.addfile(member, io.BytesIO(files[name]))
-    with disk_errors(path.parent):
-        write_durably(path, buffer.getvalue())
+    return buffer.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.fuzz.families.bundles import BUNDLES
 from tests.fuzz.families.certificates import CERTIFICATES
 from tests.fuzz.families.configurations import CONFIGURATIONS
 from tests.fuzz.families.folders import FOLDERS
@@ -15,5 +16,6 @@ from tests.fuzz.family import Family
 
 def families() -> dict[str, Family]:
     """All of them, in the order of the table."""
-    everything = (*MESSAGES, *CERTIFICATES, *TENSORS, *INSTALLED, *IMAGES, *CONFIGURATIONS, *RECORDS, *FOLDERS)
+    network = (*MESSAGES, *CERTIFICATES, *TENSORS, *INSTALLED, *BUNDLES)
+    everything = (*network, *IMAGES, *CONFIGURATIONS, *RECORDS, *FOLDERS)
     return {family.name: family for family in everything}
