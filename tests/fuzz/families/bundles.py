@@ -34,9 +34,7 @@ def _files() -> dict[str, bytes]:
         "model.onnx": b"a graph is first looked at by what runs it",
         "memory_bank.safetensors": save({"rows": rows, "counts": np.ones(6, np.float32)}),
         "generator.safetensors": save({"weight": np.eye(4, dtype=np.float32), "bias": np.zeros(4, np.float32)}),
-        "calibration.json": CalibrationFile(false_reject_rate=0.01, normal_scores=(0.1, 0.2))
-        .model_dump_json()
-        .encode(),
+        "calibration.json": calibration.model_dump_json().encode(),
         "parity.json": b"{}",
         "MODEL_CARD.md": b"# cells",
     }
