@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from edge_client.enrolment import join
 from edgefed.local_federation import LocalFederation
 from protos.invitation import decode_token, enrolment_credentials, private_key_pem
+from tests.fuzz.messages import JOBS
 
-JOBS = 20
 KINDS = ("site", "other", "enrolment", "operator", "stranger")
 
 
