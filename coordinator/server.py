@@ -17,11 +17,11 @@ from coordinator.address import Address
 from coordinator.artifact_store import ArtifactStore
 from coordinator.certificates import Authority, open_authority
 from coordinator.collection import Collection
-from coordinator.credentials import ServerCertificate, keep_operator, write_operator
 from coordinator.database import open_database
 from coordinator.event_log import EventLog
 from coordinator.jobs import Jobs
 from coordinator.migrations import migrate
+from coordinator.operator_credentials import keep_operator, write_operator
 from coordinator.services.artifacts import MESSAGE_BYTES, ArtifactsService
 from coordinator.services.decoding import Decoding
 from coordinator.services.door import Door
@@ -105,8 +105,12 @@ def _scratch(state: StateFolder) -> Path:
 
 def _bind(server: grpc.aio.Server, authority: Authority, listen: Address) -> Address:
     _check_free(listen)
+    # A new key at every start, which never leaves memory; its certificate lives as long as the authority.
+    credentials = grpc.ssl_server_credentials(
+        [authority.issue_server(listen.host)], root_certificates=authority.client_roots, require_client_auth=True
+    )
     try:
-        port = server.add_secure_port(str(listen), ServerCertificate(authority, listen.host).credentials())
+        port = server.add_secure_port(str(listen), credentials)
     except RuntimeError as error:
         raise Unavailable(f"cannot listen on {listen}: {error}") from error
     return Address(listen.host, port)
