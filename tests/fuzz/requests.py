@@ -90,7 +90,7 @@ def run_requests(count: int) -> Tally:
     """Sends the first `count` cases; a traceback in the coordinator's log is a crash, and growth a fault of memory."""
     tally, began = Tally("requests"), time.monotonic()
     with tempfile.TemporaryDirectory() as folder, target(Path(folder)) as attacked:
-        asyncio.run(_run(attacked, min(500, count), Tally("the first ones, which load what is needed")))
+        asyncio.run(_run(attacked, min(300, count), Tally("the first ones, which load what is needed")))
         before = attacked.resident_bytes
         asyncio.run(_run(attacked, count, tally))
         grown = attacked.resident_bytes - before
