@@ -12,7 +12,7 @@ from tests.fuzz.requests import run_requests
 from tests.fuzz.trials import Tally, run
 
 REQUESTS = 10_000
-CONNECTIONS = 800
+CONNECTIONS = 400
 
 
 def everything() -> dict[str, Callable[[], Tally]]:

@@ -77,4 +77,4 @@ def _take(data: bytes, folder: Path) -> None:
         raise InvalidInput("neither training nor test images")
 
 
-FOLDERS = (Family("image folders", _trees, _bend, _take, quick=60, full=2500),)
+FOLDERS = (Family("image folders", _trees, _bend, _take, quick=60, full=1500),)

@@ -178,6 +178,6 @@ def _take(data: bytes, folder: Path) -> None:
 REPLIES = (
     Family(
         "replies to a site", lambda: [b"0", b"1"], lambda random, data: random.randbytes(8), _take,
-        refusals=(EdgeFedError, WorkFailed), full=1500, quick=40, memory_bytes=128 << 20,
+        refusals=(EdgeFedError, WorkFailed), full=1000, quick=40, memory_bytes=128 << 20,
     ),
 )  # fmt: skip
