@@ -41,6 +41,8 @@ _SCRATCH = ".aggregate-"  # no site has such a name
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # or a second coordinator would share the port and take half of the calls
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_concurrent_streams", 64),  # of one connection; each holds memory, and an agent needs eight
+    ("grpc.server_handshake_timeout_ms", 20_000),  # two minutes by default, for anybody who opens a socket
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 ]
 
