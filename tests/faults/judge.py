@@ -94,7 +94,7 @@ def _wrong_bytes(
     coordinator: Path, sites: dict[str, Path], job: str, reference: Reference, events: Sequence[Recorded]
 ) -> int:
     published = [event.body["digest"] for event in events if event.kind == "ModelPublished"]
-    wrong = sum(a != b for a, b in zip(published, reference.globals, strict=False))
+    wrong: int = sum(a != b for a, b in zip(published, reference.globals, strict=False))
     counted = {event.body["digest"] for event in events if event.kind in ("UpdateCommitted", "LateUpdateKept")}
     for digest in {*counted, *published}:
         wrong += _digest_of(coordinator / "artifacts" / digest[:2] / digest) != digest

@@ -26,7 +26,8 @@ def storm_trials() -> Iterator[Trial]:
 def _storm(targets: Sequence[str], seed: int) -> Disturbance:
     @contextmanager
     def disturb(deployment: Deployment, job: str) -> Iterator[Callable[[], float | None]]:
-        dice, kills, over = random.Random(seed), [], threading.Event()
+        dice, over = random.Random(seed), threading.Event()
+        kills: list[float] = []
 
         def rage() -> None:
             while len(kills) < _KILLS and not over.wait(dice.uniform(*_PAUSE_S)):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 
 import pytest
 
-from tests.faults.__main__ import ALL_POINTS
 from tests.faults.crash_points import crash_trials, event_trials
 from tests.faults.deployment import Deployment
 from tests.faults.network import network_trials
@@ -52,18 +50,6 @@ _ALL = {
     trial.fault: trial
     for trial in chain(event_trials(), crash_trials(), network_trials(), transfer_trials(), power_cut_trials())
 }
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with Deployment(tmp_path_factory.mktemp("faults") / "deployment", ALL_POINTS) as deployment:
-        yield deployment
-
-
-@pytest.fixture(scope="module")
-def fragile_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with Deployment(tmp_path_factory.mktemp("power") / "deployment", ALL_POINTS, power_cuts=True) as deployment:
-        yield deployment
 
 
 def assert_harmless(trial: Trial, deployment: Deployment) -> None:
