@@ -19,6 +19,7 @@ from coordinator.certificates import Authority, open_authority
 from coordinator.collection import Collection
 from coordinator.database import open_database
 from coordinator.event_log import EventLog
+from coordinator.gate import Gate
 from coordinator.jobs import Jobs
 from coordinator.migrations import migrate
 from coordinator.operator_credentials import keep_operator, write_operator
@@ -39,6 +40,7 @@ _LOG = logging.getLogger("coordinator")
 _GRACE_S = 1.0
 _SCRATCH = ".aggregate-"  # no site has such a name
 _OPTIONS = [
+    ("grpc.http2.bdp_probe", 0),  # or every line is given megabytes of credit before a chunk's turn has come
     ("grpc.so_reuseport", 0),  # or a second coordinator would share the port and take half of the calls
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_concurrent_streams", 64),  # of one connection; each holds memory, and an agent needs eight
@@ -73,7 +75,7 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
     store = ArtifactStore(state.artifacts, state.partial, engine)
     jobs = Jobs(EventLog(engine), store, sites, _scratch(state))
     collection = Collection(state, store, lambda: [job.state for job in jobs.listing()])
-    server = grpc.aio.server(interceptors=[Decoding()], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[Decoding(), Gate()], options=_OPTIONS)
     door = Door(authority, sites)
     enrolment_pb2_grpc.add_EnrolmentServicer_to_server(EnrolmentService(door, engine, authority), server)
     work_pb2_grpc.add_WorkServicer_to_server(WorkService(door, jobs), server)
