@@ -125,5 +125,5 @@ def test_number_of_too_many_digits_is_told(tmp_path: Path) -> None:
 
 
 def test_name_that_sites_use_themselves_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="name: .*choose another name"):
+    with pytest.raises(InvalidInput, match=r"name: .*choose another name"):
         job_from_json('{"name": "current", "method": "fedavg"}')
