@@ -35,7 +35,7 @@ network, prepare: reset, down
 network, upload: reset, up
 network, upload: one bit flipped, up
 network, download: truncated, down
-upload of 24 chunks, line reset midway: only missing chunks travel
+upload: only missing chunks travel, line reset
 upload: a corrupt chunk is refused and sent again
 download: a corrupt chunk is refused and sent again
 """

@@ -14,7 +14,7 @@ from tests.faults.network import Outage, Phase, comes_in
 from tests.faults.scenarios import A, Scenario
 from tests.faults.trial import Disturbance, Trial, struck_by
 
-CHUNKS = 24
+CHUNKS = 24  # a break comes after 12
 _IN_FLIGHT = 4 * CHUNK_BYTES
 _LARGE = Scenario(rows=CHUNKS * 256 - 56)  # of 4 KiB; a little less than that many chunks
 _OVERHEAD = 1.03  # TLS, HTTP/2 and control messages
@@ -29,9 +29,9 @@ def transfer_trials() -> Iterator[Trial]:
     phases: tuple[Phase, ...] = ("upload", "download")
     for phase in phases:
         for process in ("coordinator", A):
-            name = f"{phase} of {CHUNKS} chunks, {process} killed midway: only missing chunks travel"
+            name = f"{phase}: only missing chunks travel, {process} killed"
             yield Trial(name, _kill(phase, process), _LARGE, A, due)
-        name = f"{phase} of {CHUNKS} chunks, line reset midway: only missing chunks travel"
+        name = f"{phase}: only missing chunks travel, line reset"
         yield Trial(name, comes_in(phase, Outage(RESET), _MIDWAY, _FAST), _LARGE, A, due)
     for name, strike in (
         ("upload: a corrupt chunk is refused and sent again", Strike(A, CALL, "before", "PutChunk", 2, "flip a bit")),
