@@ -14,17 +14,14 @@ from tests.faults.transfers import transfer_trials
 from tests.faults.trial import Trial, run, undisturbed
 
 _KILLS = """
-coordinator killed before the fsync of LeaseGranted
 coordinator killed before the fsync of UpdateCommitted
 coordinator killed after the fsync of UpdateCommitted
 coordinator killed after the fsync of AggregationStarted
 coordinator killed before the fsync of ModelPublished
 coordinator killed after the fsync of RoundClosed
-coordinator killed: a chunk is written
 coordinator killed: an artifact is linked, without its row
 coordinator killed: an aggregate is adopted, not published
 client killed: training, at step 2
-client killed: half in the outbox
 client killed: mid-upload, after 2 chunks
 client killed: submitted, the answer is lost
 client killed: mid-download, after 2 chunks
