@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: venv demo test check protos bench clean
+.PHONY: venv demo test check protos faults bench clean
 
 venv: $(STAMP) ## Make .venv with everything, at the exact versions of constraints.txt
 
@@ -32,6 +32,9 @@ protos: venv ## Regenerate the committed stubs from protos/v1/*.proto
 	$(BIN)/python -m grpc_tools.protoc -I. \
 		--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 		--python_out=. --grpc_python_out=. --mypy_out=quiet:. --mypy_grpc_out=quiet:. protos/v1/*.proto
+
+faults: venv ## Kill anything, anywhere, and fuzz every parser: the full matrix, into build/faults.json
+	$(BIN)/python -m tests.faults
 
 bench: venv ## Ratios against the peers, into build/bench.json
 	$(BIN)/python -m benchmarks

@@ -15,7 +15,7 @@ from benchmarks.processes import PeakMemory, with_descendants
 from edgefed.local_federation import LocalFederation
 from protos.tensors import read_tensors
 
-_PLUGINS = Path(__file__).parent / "plugins"
+PLUGINS = Path(__file__).parent / "plugins"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Rounds:
 @contextmanager
 def federation(folder: Path, sites: int) -> Iterator[LocalFederation]:
     """A coordinator and `sites` agents that have joined it, wait for work, and may send weights."""
-    with LocalFederation(folder.resolve(), environment={"PYTHONPATH": str(_PLUGINS)}) as running:
+    with LocalFederation(folder.resolve(), environment={"PYTHONPATH": str(PLUGINS)}) as running:
         running.start_coordinator()
         for name in (f"site-{number}" for number in range(sites)):
             running.join(name, None)

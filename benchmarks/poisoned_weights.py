@@ -19,6 +19,7 @@ _ROUNDS, _EPOCHS, _BATCH, _RATE, _HIDDEN = 15, 5, 16, 0.1, 32
 _TEST = 597  # of 1,797 images
 
 Model = dict[str, NDArray[np.float32]]
+Steps = NDArray[np.float32]
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 RULES: Mapping[str, Aggregation] = {
@@ -43,17 +44,23 @@ class Attack:
     """
 
     labels: Callable[[NDArray[np.int64]], NDArray[np.int64]] = lambda labels: labels
-    step: Callable[[NDArray[np.float32], NDArray[np.float32], np.random.Generator], NDArray[np.float32]] = (
-        lambda honest, own, rng: own
-    )
+    step: Callable[[Steps, Steps, np.random.Generator], Steps] = lambda honest, own, rng: own
     weight: float = 120.0
 
 
-def _a_little(honest: NDArray[np.float32], own: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """As far from the honest mean as their spread hides (Baruch et al., 2019)."""
+def _a_little(z: float) -> Callable[[Steps, Steps, np.random.Generator], Steps]:
+    """A step z standard deviations from the honest mean, which their spread is to hide (Baruch et al., 2019)."""
+
+    def step(honest: Steps, own: Steps, rng: np.random.Generator) -> Steps:
+        return honest.mean(axis=0) - np.float32(z) * honest.std(axis=0)
+
+    return step
+
+
+def _hidden() -> float:
+    """The z of the paper: so many honest sites lie farther out that, with the bad ones, they are the majority."""
     supporters = SITES // 2 + 1 - BAD
-    z = norm.ppf((SITES - BAD - supporters) / (SITES - BAD))
-    return honest.mean(axis=0) - np.float32(z) * honest.std(axis=0)
+    return float(norm.ppf((SITES - BAD - supporters) / (SITES - BAD)))
 
 
 ATTACKS: Mapping[str, Attack] = {
@@ -63,7 +70,8 @@ ATTACKS: Mapping[str, Attack] = {
     "noise": Attack(step=lambda honest, own, rng: rng.standard_normal(own.shape, np.float32)),
     "labels flipped": Attack(labels=lambda labels: 9 - labels),
     "flipped, weight 1e9": Attack(labels=lambda labels: 9 - labels, weight=1e9),
-    "a little is enough": Attack(step=_a_little),
+    "a little is enough": Attack(step=_a_little(_hidden())),
+    "a little more, z = 1.5": Attack(step=_a_little(1.5)),
 }
 
 

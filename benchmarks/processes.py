@@ -36,6 +36,12 @@ def memory_mb(pids: Iterable[int], field: str = "VmRSS") -> float:
     return sum(_status_kb(pid, field) for pid in pids) * 1024 / 1e6
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time, in user and in system mode, that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def end(find: Callable[[], set[int]]) -> None:
     """Asks the processes that `find` names to end, and kills those that are there three seconds later."""
     for number in (signal.SIGTERM, signal.SIGKILL):

@@ -20,7 +20,7 @@ from protos.errors import InvalidInput, Refused, StateError
 from protos.invitation import BACK_DATED, COORDINATOR_NAME, compressed_key, enrolment_issuer, private_key_pem
 
 SITE_LIFE = timedelta(days=14)
-SERVICE_LIFE = timedelta(days=90)  # of the coordinator's own and of the operator's; it renews both by itself
+OPERATOR_LIFE = timedelta(days=90)
 _CA_LIFE = timedelta(days=3650)
 
 Kind = Literal["enrolment", "site", "operator"]
@@ -87,7 +87,7 @@ class Authority:
         except ValueError:
             names.append(x509.DNSName(host))
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COORDINATOR_NAME)])
-        builder = self._builder(subject, key.public_key(), SERVICE_LIFE, ExtendedKeyUsageOID.SERVER_AUTH)
+        builder = self._builder(subject, key.public_key(), _CA_LIFE, ExtendedKeyUsageOID.SERVER_AUTH)
         leaf = builder.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(
             self._key, hashes.SHA256()
         )
@@ -95,7 +95,7 @@ class Authority:
 
     def issue_operator(self, key: ec.EllipticCurvePrivateKey) -> bytes:
         """A certificate for whoever can read the operator's key in the state folder."""
-        builder = self._builder(_name("operator", "operator"), key.public_key(), SERVICE_LIFE)
+        builder = self._builder(_name("operator", "operator"), key.public_key(), OPERATOR_LIFE)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     def sign_request(self, csr_der: bytes, site: str) -> Issued:

@@ -51,6 +51,7 @@ class Job:
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()  # the start of the gathering, then of the round
         self._moved: dict[str, float] = {}  # site -> its last progress in this job, on the loop's clock
+        self._checked: dict[str, int] = {}  # site -> its updates being looked into: it waits for us, not we for it
         self._timer: asyncio.TimerHandle | None = None
         self._aggregation: asyncio.Task[None] | None = None
 
@@ -112,8 +113,7 @@ class Job:
             return known
         if not self._all.store.owned_by(site, digest):
             raise InvalidInput(f"{site} has not committed artifact {digest[:12]}; upload and commit it first")
-        self._heard(site)
-        fault = await fault_of(self.state, self._all, number, digest, weight)
+        fault = await self._fault_of(site, number, digest, weight)
         if (known := answer_to_update(self.state, site, number, epoch, digest)) is not None:
             return known
         late = late_can_deliver(self.state, site, number, epoch)
@@ -133,6 +133,15 @@ class Job:
             self._timer.cancel()
         if self._aggregation is not None:
             self._aggregation.cancel()
+
+    async def _fault_of(self, site: str, number: int, digest: str, weight: float) -> str:
+        self._checked[site] = self._checked.get(site, 0) + 1
+        try:
+            return await fault_of(self.state, self._all, number, digest, weight)
+        finally:
+            self._checked[site] -= 1
+            self._heard(site)
+            self._set_timer(self._next_deadline())
 
     async def _aggregate(self, number: int) -> None:
         try:
@@ -185,7 +194,7 @@ class Job:
             site: max((self._all.moved if lease.state == "waiting" else self._moved).get(site, 0.0), self._since)
             + limit
             for site, lease in this.leases.items()
-            if lease.pending
+            if lease.pending and not self._checked.get(site)
         }
 
     def _next_deadline(self) -> float | None:

@@ -17,11 +17,12 @@ from coordinator.address import Address
 from coordinator.artifact_store import ArtifactStore
 from coordinator.certificates import Authority, open_authority
 from coordinator.collection import Collection
-from coordinator.credentials import ServerCertificate, keep_operator, write_operator
 from coordinator.database import open_database
 from coordinator.event_log import EventLog
+from coordinator.gate import Gate
 from coordinator.jobs import Jobs
 from coordinator.migrations import migrate
+from coordinator.operator_credentials import keep_operator, write_operator
 from coordinator.services.artifacts import MESSAGE_BYTES, ArtifactsService
 from coordinator.services.decoding import Decoding
 from coordinator.services.door import Door
@@ -39,8 +40,11 @@ _LOG = logging.getLogger("coordinator")
 _GRACE_S = 1.0
 _SCRATCH = ".aggregate-"  # no site has such a name
 _OPTIONS = [
+    ("grpc.http2.bdp_probe", 0),  # or every line is given megabytes of credit before a chunk's turn has come
     ("grpc.so_reuseport", 0),  # or a second coordinator would share the port and take half of the calls
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_concurrent_streams", 64),  # of one connection; each holds memory, and an agent needs eight
+    ("grpc.server_handshake_timeout_ms", 20_000),  # two minutes by default, for anybody who opens a socket
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 ]
 
@@ -71,7 +75,7 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
     store = ArtifactStore(state.artifacts, state.partial, engine)
     jobs = Jobs(EventLog(engine), store, sites, _scratch(state))
     collection = Collection(state, store, lambda: [job.state for job in jobs.listing()])
-    server = grpc.aio.server(interceptors=[Decoding()], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[Decoding(), Gate()], options=_OPTIONS)
     door = Door(authority, sites)
     enrolment_pb2_grpc.add_EnrolmentServicer_to_server(EnrolmentService(door, engine, authority), server)
     work_pb2_grpc.add_WorkServicer_to_server(WorkService(door, jobs), server)
@@ -105,8 +109,12 @@ def _scratch(state: StateFolder) -> Path:
 
 def _bind(server: grpc.aio.Server, authority: Authority, listen: Address) -> Address:
     _check_free(listen)
+    # A new key at every start, which never leaves memory; its certificate lives as long as the authority.
+    credentials = grpc.ssl_server_credentials(
+        [authority.issue_server(listen.host)], root_certificates=authority.client_roots, require_client_auth=True
+    )
     try:
-        port = server.add_secure_port(str(listen), ServerCertificate(authority, listen.host).credentials())
+        port = server.add_secure_port(str(listen), credentials)
     except RuntimeError as error:
         raise Unavailable(f"cannot listen on {listen}: {error}") from error
     return Address(listen.host, port)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from protos.durable import write_durably
+from protos.durable import sync_folder, write_durably
 from protos.errors import StateError
 
 VERSION = "2"
@@ -72,6 +72,7 @@ def create_state(root: Path) -> StateFolder:
         state = StateFolder(root)
         for folder in (state.authority, state.operator, state.artifacts, state.partial):
             folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(root)  # the CA in there must not be lost: no site would know its coordinator again
     except OSError as error:
         raise StateError(f"the state folder {root} cannot be used: {error.strerror}") from error
     return state

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 PROTOCOL = 1
 LONG_POLL_S = 25.0
 RENEWAL_CHECK_S = 60.0
+LAST_MOMENT = datetime.max.replace(tzinfo=UTC).timestamp()
 WORKER_IDLE_S = 600.0  # a job may have ended without this site; torch then holds memory for nothing
 
 
@@ -75,7 +76,8 @@ class Agent:
         )
         reply = await connection.call(connection.work.Hello, request)
         log.info("connected to %s (%s) as %s", connection.address, reply.software, reply.site)
-        warning = clock_warning(datetime.fromtimestamp(reply.clock, UTC), datetime.fromtimestamp(now, UTC))
+        clock = reply.clock if 0 <= reply.clock < LAST_MOMENT else 0.0  # whatever else it is, it is wrong
+        warning = clock_warning(datetime.fromtimestamp(clock, UTC), datetime.fromtimestamp(now, UTC))
         if warning:
             log.warning("%s", warning)
 

@@ -73,7 +73,7 @@ class Connection:
     ) -> Reply:
         """Calls one method of a stub; raises the `EdgeFedError` that a failure stands for."""
         try:
-            return await method(request, timeout=timeout_s)
+            reply = await method(request, timeout=timeout_s)
         except aio.AioRpcError as error:
             if _BAD_HANDSHAKE in (error.details() or ""):
                 raise Unavailable(
@@ -85,6 +85,9 @@ class Connection:
                 # The coordinator's folder and not the site's: as good as a coordinator that is away for a while.
                 raise Unavailable(f"the coordinator at {self.address} cannot go on: {failure}") from error
             raise failure from error
+        if reply is None:  # as gRPC gives what it could not decode
+            raise Unavailable(f"what answers at {self.address} does not speak as a coordinator does")
+        return reply
 
     def present(self, certificate_pem: bytes) -> None:
         """Shows a renewed certificate from now on; calls under way end on the old channel."""

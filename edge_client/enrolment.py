@@ -35,6 +35,7 @@ from protos.invitation import (
 )
 from protos.v1 import enrolment_pb2
 
+_STAGING = ".joining"
 _CONNECT_S = 10.0
 _ATTEMPTS = 3
 _UNREADABLE = (
@@ -94,7 +95,7 @@ def _check_free(root: Path) -> None:
         )
     if root.exists() and not root.is_dir():
         raise InvalidInput(f"{root} is not a folder")
-    if root.exists() and any(root.iterdir()):
+    if root.exists() and any(root.iterdir()) and not (root / _STAGING).is_dir():
         raise InvalidInput(f"{root} is not empty and is not a site's state folder; choose another --state")
 
 
@@ -102,8 +103,10 @@ def _check_free(root: Path) -> None:
 def _staging(root: Path) -> Iterator[Path]:
     """A folder within `root`, on the same disk; after a failure neither it nor what was new of `root` is left."""
     existed = root.exists()
-    staging = root / ".joining"
+    staging = root / _STAGING
     try:
+        if staging.exists():
+            _empty(root)  # of what a join that was killed has left
         staging.mkdir(parents=True)
     except OSError as error:
         raise StateError(f"the state folder {root} cannot be made: {error.strerror}") from error
@@ -111,11 +114,15 @@ def _staging(root: Path) -> Iterator[Path]:
         yield staging
         staging.rmdir()
     except BaseException:
-        for entry in root.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        _empty(root)
         if not existed:
             root.rmdir()
         raise
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 async def _enrol(address: str, invitation: Invitation) -> Identity:

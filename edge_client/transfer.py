@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 from collections import deque
@@ -20,7 +21,10 @@ from protos.durable import sync_folder
 from protos.errors import IntegrityError, StateError
 from protos.v1 import artifacts_pb2
 
+log = logging.getLogger(__name__)
+
 IN_FLIGHT = 4  # enough to keep a link of 100 ms busy with 40 MiB/s, few enough for a small device's memory
+_TIMES = 3
 
 Moved = Callable[[int], None]
 """`moved(count)` is told how many bytes have just arrived on the other side."""
@@ -47,18 +51,19 @@ async def upload(connection: Connection, path: Path, manifest: Manifest, missing
 
     Raises:
         Unavailable: the connection was cut; ask for the missing chunks and call again.
-        IntegrityError: the file is no longer what its manifest says, or was damaged on the way.
+        IntegrityError: the file is no longer what its manifest says.
     """
     digest = bytes.fromhex(manifest.digest)
     with path.open("rb") as file:
 
         async def send(index: int) -> int:
+            # Read anew when it goes again: it may have been damaged in this machine's memory.
             data = os.pread(file.fileno(), CHUNK_BYTES, index * CHUNK_BYTES)
             request = artifacts_pb2.PutChunkRequest(digest=digest, index=index, data=data)
             await connection.call(connection.artifacts.PutChunk, request)
             return len(data)
 
-        async with aclosing(_in_order(send, missing)) as sent:
+        async with aclosing(_in_order(_undamaged(send), missing)) as sent:
             async for size in sent:
                 moved(size)
     await connection.call(connection.artifacts.Commit, artifacts_pb2.CommitRequest(digest=digest))
@@ -102,17 +107,32 @@ async def _fetch_rest(
 
     async def get(index: int) -> bytes:
         request = artifacts_pb2.GetChunkRequest(digest=digest, index=index)
-        return (await connection.call(connection.artifacts.GetChunk, request)).data
+        data = (await connection.call(connection.artifacts.GetChunk, request)).data
+        manifest.check_chunk(index, data)
+        return data
 
     index = first
-    async with aclosing(_in_order(get, range(first, len(manifest.chunk_digests)))) as arriving:
+    async with aclosing(_in_order(_undamaged(get), range(first, len(manifest.chunk_digests)))) as arriving:
         async for data in arriving:
-            manifest.check_chunk(index, data)
             file.write(data)
             root.update(data)
             moved(len(data))
             index += 1
     file.flush()
+
+
+def _undamaged(transfer: Callable[[int], Awaitable[Result]]) -> Callable[[int], Awaitable[Result]]:
+    """The same, but a chunk that was damaged on the way goes again; damaged `_TIMES` times it was not the way."""
+
+    async def insist(index: int) -> Result:
+        for _ in range(_TIMES - 1):
+            try:
+                return await transfer(index)
+            except IntegrityError as error:
+                log.warning("%s", error)
+        return await transfer(index)
+
+    return insist
 
 
 def _arrived(file: BinaryIO, manifest: Manifest) -> tuple[blake3, int]:

@@ -17,7 +17,7 @@ from protos.v1 import artifacts_pb2
 
 CHUNK_BYTES = 1 << 20
 DIGEST_BYTES = 32
-MAX_ARTIFACT_BYTES = 64 << 30
+MAX_ARTIFACT_BYTES = 32 << 30  # its chunk digests are 1 MiB then, and fit into one message
 
 MEMORY_BANK = "application/vnd.edgefed.memory-bank+safetensors"
 WEIGHTS = "application/vnd.edgefed.weights+safetensors"
@@ -55,7 +55,11 @@ class Manifest:
 
 
 def manifest_of(path: Path, media_type: str) -> Manifest:
-    """Reads a file once, in constant memory, and describes it. Raises `InvalidInput` on an empty file."""
+    """Reads a file once, in constant memory, and describes it. Raises `InvalidInput` on an empty or a too large one."""
+    if path.stat().st_size > MAX_ARTIFACT_BYTES:
+        raise InvalidInput(
+            f"{path} has {path.stat().st_size >> 30} GiB; an artifact has {MAX_ARTIFACT_BYTES >> 30} at most"
+        )
     root, chunks, size = blake3(), [], 0
     with path.open("rb") as file:
         while data := file.read(CHUNK_BYTES):

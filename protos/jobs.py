@@ -98,6 +98,8 @@ class JobSpec(BaseModel):
     def _name(cls, name: str) -> str:
         if not SITE_NAME.fullmatch(name):
             raise ValueError("use 1 to 63 of a-z, 0-9 and '-', as in 'solar-cells'")
+        if name == "current":
+            raise ValueError("sites call the model that they run 'current'; choose another name")
         return name
 
     @property

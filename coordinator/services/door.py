@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, Protocol, TypeVar
@@ -16,9 +17,10 @@ from google.protobuf.message import Message
 from coordinator.certificates import Authority, Kind, Role
 from coordinator.services.decoding import UNDECODABLE
 from coordinator.sites import Sites
-from protos.errors import EdgeFedError, InvalidInput, Refused, StateError, status_of
+from protos.errors import EdgeFedError, InvalidInput, Refused, StateError, Unavailable, status_of
 
 CONTROL_BYTES = 64 << 10
+CALLS_AT_ONCE = 256  # of one site, over all its connections; an agent has fewer than ten
 _WATCH_S = 0.25
 _DETAILS_CHARACTERS = 4000  # gRPC carries them in a header
 _LOG = logging.getLogger("coordinator")
@@ -36,6 +38,7 @@ class Door:
         self._role_of = functools.lru_cache(maxsize=4096)(authority.role_of)
         self._calls: dict[asyncio.Task[Any], Role] = {}
         self._expelled: set[asyncio.Task[Any]] = set()
+        self._under_way = Counter[str]()  # calls by site
 
     @contextmanager
     def open(self, context: Any, kinds: tuple[Kind, ...]) -> Iterator[Role]:
@@ -43,11 +46,15 @@ class Door:
 
         Raises:
             Refused: the certificate is not good, not of one of the kinds, or was revoked meanwhile.
+            Unavailable: the site has too many calls under way.
         """
         role = self._admit(context, kinds)
+        if self._under_way[role.name] >= CALLS_AT_ONCE:
+            raise Unavailable(f"{role.name} has {CALLS_AT_ONCE} calls under way already; wait for their answers")
         task = asyncio.current_task()
         assert task is not None, "calls are answered by tasks"
         self._calls[task] = role
+        self._under_way[role.name] += 1
         try:
             yield role
         except asyncio.CancelledError:
@@ -59,6 +66,7 @@ class Door:
             ) from None
         finally:
             del self._calls[task]
+            self._under_way[role.name] -= 1
             self._expelled.discard(task)
 
     async def watch(self) -> None:

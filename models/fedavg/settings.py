@@ -11,7 +11,7 @@ _STRICT: Final = {"extra": "forbid"}
 
 Rule = Literal["mean", "trimmed-mean", "median", "krum", "multi-krum"]
 
-_FOR_ONE_BAD: Final = {"trimmed-mean": "2f + 1", "krum": "2f + 3", "multi-krum": "2f + 3"}
+_BESIDES_2F: Final = {"trimmed-mean": 1, "krum": 3, "multi-krum": 3}  # updates that a rule needs, of those with an f
 Bound = Annotated[float, Gt(0), Le(1e18)]
 
 
@@ -43,9 +43,9 @@ class Aggregation:
     max_norm: Bound | None = None
 
     def __post_init__(self) -> None:
-        if self.rule in _FOR_ONE_BAD and not self.assumed_bad:
+        if self.rule in _BESIDES_2F and not self.assumed_bad:
             raise ValueError(f"{self.rule} needs assumed_bad, how many sites may be bad at most: 1 or more")
-        if self.rule not in _FOR_ONE_BAD and self.assumed_bad:
+        if self.rule not in _BESIDES_2F and self.assumed_bad:
             raise ValueError(f"{self.rule} makes no use of assumed_bad; leave it out, or choose another rule")
         if self.clip_norm is not None and self.clip_factor is not None:
             raise ValueError("clip_norm and clip_factor are two ways to say one bound; give one of them")
@@ -63,7 +63,7 @@ class Aggregation:
     @property
     def fewest(self) -> int:
         """How many updates the rule needs at least."""
-        return {"trimmed-mean": 1, "krum": 3, "multi-krum": 3}.get(self.rule, 1) + 2 * self.assumed_bad
+        return _BESIDES_2F.get(self.rule, 1) + 2 * self.assumed_bad
 
 
 def aggregation_of(settings: Any) -> Aggregation:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from coordinator.artifact_store import ArtifactStore
 from coordinator.database import open_database
 from coordinator.state import create_state
 from coordinator.uploads import MAX_UPLOADS
-from protos.artifacts import CHUNK_BYTES, WEIGHTS, Manifest, manifest_of
+from protos.artifacts import CHUNK_BYTES, MAX_ARTIFACT_BYTES, WEIGHTS, Manifest, manifest_of
 from protos.errors import IntegrityError, InvalidInput, StateError
 
 CONTENT = np.random.default_rng(1).bytes(3 * CHUNK_BYTES + 17)
@@ -222,3 +223,16 @@ def test_unknown_artifact_and_chunk_are_told(store: ArtifactStore) -> None:
         store.read_chunk("0" * 64, 0)
     with pytest.raises(InvalidInput, match="there is no artifact"):
         store.manifest("0" * 64)
+
+
+@pytest.mark.timeout(30)
+async def test_the_largest_announcement_of_which_nothing_came_costs_no_time_after_a_restart(
+    tmp_path: Path, engine: Engine, manifest: Manifest
+) -> None:
+    chunks = MAX_ARTIFACT_BYTES // CHUNK_BYTES
+    huge = Manifest("ab" * 32, MAX_ARTIFACT_BYTES, WEIGHTS, (bytes(32),) * chunks)
+    await open_store(tmp_path, engine).uploads.announce("plant-a", huge)
+    began = time.process_time()
+    upload = await open_store(tmp_path, engine).uploads.find("plant-a", huge.digest)
+    assert time.process_time() - began < 3, "32 GiB that were never sent were read"
+    assert upload is not None and upload.missing == chunks

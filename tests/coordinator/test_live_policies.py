@@ -45,7 +45,7 @@ async def global_of(site, operator, job: str, tmp_path) -> float:
 
 
 async def test_late_update_is_told_where_it_counts(plant, operator, tmp_path) -> None:
-    policy = {"quorum": 2, "progress_s": 0.5, "late": "next-round", "staleness": 1.0}
+    policy = {"quorum": 2, "progress_s": 4.0, "late": "next-round", "staleness": 1.0}
     (a, of_a), (b, of_b), (c, of_c) = await joined(plant, operator, "late", "a", "b", "c", **policy)
     await a.train(of_a)
     await b.train(of_b)
@@ -65,7 +65,7 @@ async def test_late_update_is_told_where_it_counts(plant, operator, tmp_path) ->
 
 
 async def test_late_update_is_dropped_with_the_reason(plant, operator) -> None:
-    (a, of_a), (b, of_b) = await joined(plant, operator, "dropped", "a", "b", quorum=1, deadline_s=1.0)
+    (a, of_a), (b, of_b) = await joined(plant, operator, "dropped", "a", "b", quorum=1, deadline_s=4.0)
     await a.train(of_a)
     assert (await a.next_work()).train.round == 2
     told = await b.train(of_b)
@@ -140,10 +140,10 @@ async def test_stranger_cannot_be_invited_and_an_ended_job_takes_nobody(plant, o
 async def test_site_at_work_on_one_job_is_waited_for_by_another(plant, operator) -> None:
     site = await plant("busy-a")
     for job in ("first", "second", "third"):
-        await operator.submit(job, rounds={"count": 1, "sites": ["busy-a"], "gather_s": 1.0, "progress_s": 1.0})
+        await operator.submit(job, rounds={"count": 1, "sites": ["busy-a"], "gather_s": 2.0, "progress_s": 2.0})
     train = await site.lease("first")
     await site.accept("second")
-    for step in range(8):  # for longer than the others wait for a silent site
+    for step in range(12):  # for longer than the others wait for a silent site
         await asyncio.sleep(0.3)
         reply = await beat(site, train, step)
         assert reply.lease_valid

@@ -35,7 +35,7 @@ def test_an_update_that_comes_late_is_told_what_became_of_it(plants: Plants) -> 
     for site in ("plant-quick", "plant-slow"):
         plants.add(site)
         plants.run_site(site)
-    policy = {"quorum": 1, "progress_s": 1.5, "late": "next-round"}
+    policy = {"quorum": 1, "progress_s": 4.0, "late": "next-round"}
     job = plants.submit_to("plant-quick", "plant-slow", rounds=4, policy=policy, steps=5, step_s=0.1)
     plants.until_log("round 1 of 4", "plant-slow")
     agent = plants.process("plant-slow")

@@ -72,6 +72,14 @@ def test_join_works_in_a_folder_that_is_there_and_empty(coordinator: LocalFedera
     assert open_state(root).root == root
 
 
+def test_join_starts_anew_when_an_earlier_one_was_killed(coordinator: LocalFederation, root: Path) -> None:
+    address, token = invite(coordinator)
+    (root / ".joining" / "identity").mkdir(parents=True)
+    (root / "site.toml").write_text("# moved already\n")
+    assert join(root, address, token, images=None).site == "plant-a"
+    assert not (root / ".joining").exists()
+
+
 def test_join_says_who_has_joined_when_it_is_repeated(coordinator: LocalFederation, root: Path) -> None:
     address, token = invite(coordinator)
     join(root, address, token, images=None)

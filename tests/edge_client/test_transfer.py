@@ -167,12 +167,12 @@ async def test_download_says_so_when_there_is_no_room(
     artifact_server: Any, connection: Connection, content: Path, tmp_path: Path
 ) -> None:
     """The announced size alone is enough: not one chunk is fetched."""
-    size = 60 << 30
+    size = 30 << 30
     chunks = tuple(bytes(32) for _ in range(size // CHUNK_BYTES))
     artifact_server.manifests[bytes(32)] = Manifest("0" * 64, size, MEMORY_BANK, chunks)
     free = "edge_client.transfer.shutil.disk_usage"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(free, lambda folder: type("Usage", (), {"free": 1 << 20}))
-        with pytest.raises(StateError, match="61440 MiB more are needed, 1 MiB are free"):
+        with pytest.raises(StateError, match="30720 MiB more are needed, 1 MiB are free"):
             await download(connection, "0" * 64, tmp_path, ignore)
     assert artifact_server.asked == []

@@ -1,6 +1,6 @@
-"""A coordinator and two sites as real processes, each site behind a fault proxy, and a supervisor that restarts at once.
+"""A coordinator and two sites as real processes, each site behind a proxy; who dies is restarted at once.
 
-Whatever dies is started again as systemd would; nobody else helps. Several trials run on one deployment, one at a time.
+The supervisor does what systemd would; nobody else helps. Several trials run on one deployment, one at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from typing import Self
 
 from coordinator.address import Address
 from coordinator.operator_channel import connect
-from edge_client.enrolment import join
 from edge_client.leaving import leave_job
 from edgefed.chaos.threaded import ThreadedProxy
 from protos.errors import EdgeFedError
@@ -62,7 +61,7 @@ class Deployment:
         self.deaths: list[Death] = []
         self.proxies: dict[str, ThreadedProxy] = {}
         self._points, self._power_cuts = sorted(set(points)), power_cuts
-        self._port = _free_port()
+        self.port = _free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._turning = threading.Lock()
         self._closing = threading.Event()
@@ -99,12 +98,10 @@ class Deployment:
         self.start("coordinator")
         self._until_it_listens()
         for name in SITES:
-            proxy = ThreadedProxy(Address("127.0.0.1", self._port))
+            proxy = ThreadedProxy(Address("127.0.0.1", self.port))
             self.proxies[name] = self._exit.enter_context(proxy)
             self.join(name)
             self.start(name)
-        if self._power_cuts:
-            self.sync_disks()
         self._supervisor.start()
         return self
 
@@ -122,7 +119,7 @@ class Deployment:
     def start(self, name: str) -> None:
         """Starts a process."""
         if name == "coordinator":
-            what = ["coordinator", "start", "--listen", f"127.0.0.1:{self._port}"]
+            what = ["coordinator", "start", "--listen", f"127.0.0.1:{self.port}"]
         else:
             what = ["client", "run"]
         with (self.folder / "logs" / f"{name}.log").open("ab") as log:
@@ -142,6 +139,14 @@ class Deployment:
         """kill -9; the supervisor starts it again."""
         self._processes[name].send_signal(signal.SIGKILL)
 
+    def until_restarted(self, name: str, deaths: int) -> None:
+        """Waits until a process that has died after so many deaths is up again."""
+        deadline = time.monotonic() + PATIENCE_S
+        while name not in {death.process for death in self.deaths[deaths:]} and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+        with self._turning:
+            return
+
     def environment(self, name: str) -> Mapping[str, str]:
         """That of a process under test."""
         ours = {
@@ -155,19 +160,20 @@ class Deployment:
             ours["EDGEFED_TEST_DISK"] = f"{self.state(name)}:{self.folder / 'disks' / name}"
         return {**os.environ, **ours}
 
-    def sync_disks(self) -> None:
-        """What is in the state folders now survives a power cut."""
-        for name in ("coordinator", *SITES):
-            self._disk(name).sync_all()
-
     def join(self, site: str) -> None:
         """Invites a site and lets it join through its proxy."""
-        invited = subprocess.run(
-            [sys.executable, "-m", "edgefed", "coordinator", "invite", site, "--json", "--state", self.coordinator],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        token = json.loads(invited.stdout)["token"]
-        join(self.site(site), str(self.proxies[site].address), token, images=None)
+        token = self.token(site)
+        self._command(site, "client", "join", "--coordinator", str(self.proxies[site].address), "--token", token)
+
+    def token(self, site: str) -> str:
+        """Of an invitation."""
+        return self._command("coordinator", "coordinator", "invite", site)["token"]
+
+    def _command(self, process: str, *arguments: str) -> dict[str, str]:
+        command = [sys.executable, "-m", "edgefed", *arguments, "--json", "--state", str(self.state(process))]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=self.environment(process))
+        document: dict[str, str] = json.loads(done.stdout)
+        return document
 
     def submit(self, spec: JobSpec) -> None:
         """Submits a job; with a coordinator that dies meanwhile it does as a user would, and tries again."""

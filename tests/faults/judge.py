@@ -6,13 +6,17 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
+from edge_client.job_folder import standings
 from edge_client.ledger import read_ledger
+from edge_client.state import SiteState
+from protos.errors import StateError
 from tests.faults.reference import Reference
 
 
@@ -40,13 +44,12 @@ class Verdict:
 
 def read_events(coordinator: Path, job: str) -> list[Recorded]:
     """The events of a job so far, oldest first."""
-    connection = sqlite3.connect(coordinator / "coordinator.sqlite", timeout=10)
     try:
-        rows = connection.execute("SELECT kind, body FROM events WHERE job = ? ORDER BY number", (job,)).fetchall()
-    except sqlite3.OperationalError:  # a coordinator is just making, or mending, its tables
+        # Only reading: mending what a killed coordinator left of the database is for the next one.
+        with closing(sqlite3.connect(f"file:{coordinator / 'coordinator.sqlite'}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT kind, body FROM events WHERE job = ? ORDER BY number", (job,)).fetchall()
+    except sqlite3.OperationalError:
         rows = []
-    finally:
-        connection.close()
     return [Recorded(kind, json.loads(body)) for kind, body in rows]
 
 
@@ -91,13 +94,23 @@ def _wrong_bytes(
     coordinator: Path, sites: dict[str, Path], job: str, reference: Reference, events: Sequence[Recorded]
 ) -> int:
     published = [event.body["digest"] for event in events if event.kind == "ModelPublished"]
-    wrong = sum(a != b for a, b in zip(published, reference.globals, strict=False))
+    wrong: int = sum(a != b for a, b in zip(published, reference.globals, strict=False))
     counted = {event.body["digest"] for event in events if event.kind in ("UpdateCommitted", "LateUpdateKept")}
     for digest in {*counted, *published}:
         wrong += _digest_of(coordinator / "artifacts" / digest[:2] / digest) != digest
+    wrong += sum(not _readable(state) for state in sites.values())
     for site in reference.installs:
         wrong += _digest_of(sites[site] / "models" / job / "global.safetensors") != reference.globals[-1]
     return wrong
+
+
+def _readable(state: Path) -> bool:
+    """Whether what a site notes for its people can still be read."""
+    try:
+        standings(SiteState(state))
+    except StateError:
+        return False
+    return True
 
 
 def _digest_of(path: Path) -> str:

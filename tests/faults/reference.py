@@ -37,7 +37,7 @@ class Reference:
 
 def run_undisturbed(spec: JobSpec, scenario: Scenario, scratch: Path) -> Reference:
     """The whole job of the method `drill`, with a file in `scratch`."""
-    settings = Settings(rows=spec.settings.get("rows", Settings.rows), steps=0)
+    settings = Settings(rows=scenario.rows, steps=0)
     counting = {(n - age, site) for n, sites in enumerate(scenario.counted, 1) for site, age in sites.items()}
     sent = frozenset({*counting, *scenario.rejected})
     states: dict[str, Arrays] = {}

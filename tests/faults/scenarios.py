@@ -16,7 +16,7 @@ _BOTH: Mapping[str, int] = {A: 0, B: 0}
 _ALONE: Mapping[str, int] = {A: 0}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scenario:
     """A job of two rounds at two sites.
 
@@ -28,6 +28,7 @@ class Scenario:
         rejected: (round, site) of updates that leave a site and do not count.
         installs: the sites that run the model in the end.
         gates: name -> the event that opens it, by kind and round (0: it has none).
+        rows: of an update, 4 KiB each.
         command: typed when the event `gates["command"]` is there.
     """
 
@@ -38,18 +39,19 @@ class Scenario:
     rejected: tuple[tuple[int, str], ...] = ()
     installs: tuple[str, ...] = SITES
     gates: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    rows: int = 800
     command: Literal["", "invite", "leave"] = ""
 
     def spec(self, number: int, gates: str) -> JobSpec:
         """The job; each has a seed of its own, for what was sent once would not be sent again."""
         rounds = RoundPolicy(count=2, sites=self.sites, **self.rounds)
-        settings = {"acts": {key: list(acts) for key, acts in self.acts.items()}, "gates": gates}
+        settings = {"rows": self.rows, "acts": {key: list(acts) for key, acts in self.acts.items()}, "gates": gates}
         return JobSpec(name=f"trial-{number}", method="drill", seed=number, rounds=rounds, settings=settings)
 
 
 PLAIN = Scenario()
 # Site B is silent in round 1 until round 2 is open, and does not do round 2; site A waits for it there.
-_SILENT = {"quorum": 1, "progress_s": 1.5, "late": "next-round"}
+_SILENT = {"quorum": 1, "progress_s": 6.0, "late": "next-round"}
 _LATE_GATES = {"round-2": ("RoundOpened", 2)}
 
 _REFUSED = Scenario({f"{B}/0": ("declines",)}, {"quorum": 1}, counted=(_ALONE, _ALONE), installs=(A,))

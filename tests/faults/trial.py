@@ -9,12 +9,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgefed.chaos.proxy import Counts
 from tests.faults.deployment import PATIENCE_S, Deployment
 from tests.faults.injected import strikes
 from tests.faults.injected.strikes import Strike
 from tests.faults.judge import Recorded, finished, is_over, judge, read_events
 from tests.faults.reference import run_undisturbed
-from tests.faults.scenarios import PLAIN, SITES, B, Scenario
+from tests.faults.scenarios import PLAIN, SITES, A, B, Scenario
 
 _LOOK_S = 0.02
 _SETTLE_S = 10.0
@@ -34,12 +35,14 @@ class Trial:
         disturb: the fault.
         scenario: the job.
         struck: the process that it strikes, for the time of recovery; empty for all.
+        most_bytes: that may travel in the whole job from and to site A; None for any number.
     """
 
     fault: str
     disturb: Disturbance
     scenario: Scenario = PLAIN
     struck: str = ""
+    most_bytes: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,30 @@ class Result:
     note: str
 
 
+Experiment = Callable[[Deployment], Result]
+"""What a row counts, ready to be run on a deployment."""
+
+
 def struck_by(strike: Strike) -> Disturbance:
     """A strike within a process."""
 
     @contextmanager
     def disturb(deployment: Deployment, job: str) -> Iterator[Callable[[], float | None]]:
+        before = len(deployment.deaths)
         strikes.arm(deployment.strikes, strike)
         try:
             yield lambda: strikes.struck_at(deployment.strikes)
         finally:
+            if strikes.struck_at(deployment.strikes) and kills_service(strike):
+                deployment.until_restarted(strike.process, before)
             strikes.disarm(deployment.strikes)
 
     return disturb
+
+
+def kills_service(strike: Strike) -> bool:
+    """Whether it ends a process that the supervisor restarts, and not the worker that such a process keeps itself."""
+    return strike.action != "flip a bit" and not strike.point.startswith("drill:")
 
 
 def undisturbed(deployment: Deployment, job: str) -> AbstractContextManager[Callable[[], float | None]]:
@@ -89,7 +104,7 @@ def run(trial: Trial, deployment: Deployment) -> Result:
     gates.mkdir(parents=True)
     spec = trial.scenario.spec(number, str(gates))
     reference = run_undisturbed(spec, trial.scenario, deployment.folder / "scratch")
-    deaths, began, struck = len(deployment.deaths), time.time(), None
+    deaths, began, struck, sent = len(deployment.deaths), time.time(), None, deployment.proxies[A].counts
     with trial.disturb(deployment, spec.name) as struck_at:
         deployment.submit(spec)
         while time.time() - began < PATIENCE_S:
@@ -103,6 +118,7 @@ def run(trial: Trial, deployment: Deployment) -> Result:
     died = [f"{d.process} ended with {d.code}" for d in deployment.deaths[deaths:] if d.code != -9]
     notes = ["the fault did not strike"] * (struck is None) + died
     notes += ["the job did not finish"] * (not finished(events) or not is_over(events, reference))
+    notes += _too_many_bytes(trial.most_bytes, sent, deployment.proxies[A].counts)
     sites = {site: deployment.site(site) for site in SITES}
     verdict = judge(deployment.coordinator, sites, spec.name, reference)
     theirs = [e for e in events if e.body.get("site") == trial.struck or not trial.struck]
@@ -112,6 +128,13 @@ def run(trial: Trial, deployment: Deployment) -> Result:
         trial.fault, not notes, verdict.lost, verdict.duplicated, verdict.wrong_bytes,
         recovery_s, over - began, "; ".join(notes),
     )  # fmt: skip
+
+
+def _too_many_bytes(most: tuple[int, int] | None, before: Counts, after: Counts) -> list[str]:
+    moved = after.bytes_up - before.bytes_up, after.bytes_down - before.bytes_down
+    if most is None or (moved[0] <= most[0] and moved[1] <= most[1]):
+        return []
+    return [f"{moved[0]:,} bytes went up and {moved[1]:,} down; at most {most[0]:,} and {most[1]:,} are due"]
 
 
 def _direct(scenario: Scenario, deployment: Deployment, job: str, events: Sequence[Recorded], gates: Path) -> None:

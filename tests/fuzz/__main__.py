@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.fuzz.families import families
-from tests.fuzz.trials import run
+from tests.fuzz.table import everything
 
 
 def show(name: str, number: int) -> None:
@@ -24,8 +24,9 @@ def show(name: str, number: int) -> None:
 def main(names: list[str]) -> int:
     """Runs whole families; 1 where a case ended in neither a value nor one of our errors."""
     faults: list[str] = []
-    for name in names or families():
-        tally = run(families()[name], families()[name].full)
+    trials = everything()
+    for name in names or trials:
+        tally = trials[name]()
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(tally.outcomes.items()))
         print(f"{name:24} {outcomes}; slowest {tally.slowest_s:.2f} s; {tally.seconds:.0f} s", flush=True)
         faults += tally.faults

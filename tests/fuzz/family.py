@@ -9,6 +9,8 @@ from random import Random
 
 from protos.errors import EdgeFedError
 
+LARGE = 64 << 10
+
 Mutate = Callable[[Random, bytes], bytes]
 Take = Callable[[bytes, Path], object]
 
@@ -45,7 +47,7 @@ class Family:
         if number < len(seeds):
             return seeds[number]
         random = Random(f"{self.name} {number}")
-        data = random.choice(seeds)
+        data = random.choice([seed for seed in seeds if len(seed) < LARGE])  # the large ones are tried as they are
         for _ in range(random.choice((1, 1, 1, 2, 3, 5))):
             data = self.mutate(random, data)
         return data

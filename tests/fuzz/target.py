@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from coordinator.operator_channel import connect
 from edge_client.enrolment import join
 from edgefed.local_federation import LocalFederation
 from protos.invitation import decode_token, enrolment_credentials, private_key_pem
+from protos.v1 import jobs_pb2
+from tests.fuzz.messages import JOBS
 
-JOBS = 20
 KINDS = ("site", "other", "enrolment", "operator", "stranger")
 
 
@@ -67,10 +70,10 @@ def target(folder: Path) -> Iterator[Target]:
             credentials[kind] = identity.key_pem, identity.certificate_pem
         credentials["enrolment"] = enrolment_credentials(decode_token(token).ca_key)
         credentials["operator"] = tuple((state / "operator" / name).read_bytes() for name in ("key.pem", "cert.pem"))
-        for number in range(JOBS):
-            job = folder / f"job-{number}.toml"
-            job.write_text(f'name = "job-{number}"\nmethod = "fedavg"\nrounds = {{ count = 9999, sites = ["site"] }}\n')
-            federation.submit(job)
+        with connect(state) as operator:
+            for number in range(JOBS):
+                spec = {"name": f"job-{number}", "method": "fedavg", "rounds": {"count": 9999, "sites": ["site"]}}
+                operator.SubmitJob(jobs_pb2.SubmitJobRequest(spec_json=json.dumps(spec)))
         pid, log = federation.pid("coordinator"), folder / "logs" / "coordinator.log"
         yield Target(address, (state / "ca" / "cert.pem").read_bytes(), credentials, pid, log)
 

@@ -8,7 +8,6 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from tests.fuzz.family import Family
 
@@ -40,15 +39,6 @@ class Tally:
         self.slowest_s = max(self.slowest_s, spent)
         if outcome not in GOOD:
             self.faults.append(f"{self.family} {number}: {outcome}: {words}")
-
-    def row(self) -> dict[str, Any]:
-        """A line of the fault table: lost are crashes, wrong bytes are hangs and memory beyond the bound."""
-        good = sum(self.outcomes[outcome] for outcome in GOOD)
-        crashed = self.outcomes["crashed"] + self.outcomes["ended"]
-        return {
-            "fault": f"fuzz: {self.family}", "trials": self.outcomes.total(), "completed": good, "lost": crashed,
-            "duplicated": 0, "wrong_bytes": self.outcomes.total() - good - crashed, "recovery_s": self.slowest_s,
-        }  # fmt: skip
 
 
 def run(family: Family, count: int) -> Tally:

@@ -6,7 +6,9 @@ import pytest
 
 from protos.artifacts import (
     CHUNK_BYTES,
+    MAX_ARTIFACT_BYTES,
     MEMORY_BANK,
+    WEIGHTS,
     Manifest,
     check_digest,
     digest_of_file,
@@ -84,3 +86,10 @@ def test_digest_is_refused_when_it_is_no_safe_file_name(digest: str) -> None:
     assert check_digest(ABC) == ABC
     with pytest.raises(InvalidInput):
         check_digest(digest)
+
+
+def test_file_that_is_too_large_is_told_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(MAX_ARTIFACT_BYTES + 1)
+    with pytest.raises(InvalidInput, match="huge has 32 GiB; an artifact has 32 at most"):
+        manifest_of(tmp_path / "huge", WEIGHTS)

@@ -122,3 +122,8 @@ def test_number_of_too_many_digits_is_told(tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_text(f"seed = {'9' * 5000}")
     with pytest.raises(InvalidInput, match="is not valid TOML"):
         load_job(tmp_path / "job.toml")
+
+
+def test_name_that_sites_use_themselves_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"name: .*choose another name"):
+        job_from_json('{"name": "current", "method": "fedavg"}')

@@ -66,8 +66,10 @@ class Disk:
         self._restore(self.root.stat().st_ino, survivor)
         for path in self.root.glob(f"{_DATABASE}*"):
             shutil.copy2(path, survivor)
-        shutil.rmtree(self.root)
+        lost = self.root.with_name(f"{self.root.name}.lost")
+        self.root.rename(lost)  # and not removed in its place: somebody may be reading the database there
         survivor.rename(self.root)
+        shutil.rmtree(lost)
         self.sync_all()
 
     def _restore(self, inode: int, to: Path) -> None:
@@ -96,7 +98,7 @@ def install() -> None:
     def recorded_fsync(file: Any) -> None:
         fsync(file)
         descriptor = file if isinstance(file, int) else file.fileno()
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         if path.is_relative_to(root):
             disk.synced(path)
 

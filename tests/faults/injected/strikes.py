@@ -33,7 +33,7 @@ class Strike:
         when: before or after the function, or at its database commit: the rows are written, the fsync is not done.
         about: part of an argument's text, or of the name of an argument's class; the call must have one such.
         nth: the how-manyth such call in one process.
-        action: kill -9 of the process; the same with a power cut (see `disk`); or one wrong bit in the bytes it handles.
+        action: kill -9 of the process; the same with a power cut (see `disk`); or one wrong bit in its bytes.
     """
 
     process: str

@@ -10,12 +10,23 @@ from tests.fuzz.families.images import IMAGES
 from tests.fuzz.families.installed import INSTALLED
 from tests.fuzz.families.messages import MESSAGES
 from tests.fuzz.families.records import RECORDS
+from tests.fuzz.families.replies import REPLIES
 from tests.fuzz.families.tensors import TENSORS
 from tests.fuzz.family import Family
 
 
 def families() -> dict[str, Family]:
     """All of them, in the order of the table."""
-    network = (*MESSAGES, *CERTIFICATES, *TENSORS, *INSTALLED, *BUNDLES)
-    everything = (*network, *IMAGES, *CONFIGURATIONS, *RECORDS, *FOLDERS)
+    everything = (
+        *MESSAGES,
+        *CERTIFICATES,
+        *TENSORS,
+        *INSTALLED,
+        *BUNDLES,
+        *IMAGES,
+        *CONFIGURATIONS,
+        *RECORDS,
+        *FOLDERS,
+        *REPLIES,
+    )
     return {family.name: family for family in everything}

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from models.fedavg.aggregate import aggregate
 from models.fedavg.check import check
 from models.fedavg.settings import Aggregation, Settings
-from models.method import RejectedUpdate
+from models.method import RejectedUpdate, Update
 
 BASE = {"w": np.zeros((2, 2), np.float32), "b": np.zeros(1, np.float16)}
 
@@ -12,8 +13,17 @@ def _like_base(**change: np.ndarray) -> dict[str, np.ndarray]:
     return {"w": np.ones((2, 2), np.float32), "b": np.ones(1, np.float16), **change}
 
 
+def _taken(previous, arrays) -> dict[str, np.ndarray]:
+    """What the coordinator makes of an update that it checked."""
+    check(Settings(), {}, previous, arrays)
+    return dict(aggregate(Settings(), previous, [Update("a", 1.0, arrays)], 0).arrays)
+
+
 def test_an_update_like_its_base_is_taken():
-    check(Settings(), {}, BASE, _like_base())
+    taken = _taken(BASE, _like_base())
+    assert {name: (array.dtype, array.shape) for name, array in taken.items()} == {
+        name: (array.dtype, array.shape) for name, array in BASE.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -57,8 +67,20 @@ def test_a_step_over_the_bound_is_refused_with_its_norm_and_none_in_a_first_roun
         check(bounded, {}, base, {"w": np.full(4, 101.1, np.float32)})
 
 
-def test_harmless_oddities_are_taken():
-    tiny = np.nextafter(np.float32(0), np.float32(1))
-    check(Settings(), {}, None, {"empty": np.empty((0, 5), np.float32), "number": np.float32(3).reshape(())})
-    check(Settings(), {}, None, {"denormal": np.full(3, tiny, np.float32), "largest": np.full(3, 65504, np.float16)})
-    check(Settings(), {}, None, {f"t{i}": np.ones(1, np.float32) for i in range(10_000)})
+TINY = np.nextafter(np.float32(0), np.float32(1))
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"empty": np.empty((0, 5), np.float32), "number": np.float32(3).reshape(())},
+        {"denormal": np.full(3, TINY, np.float32), "largest": np.full(3, 65504, np.float16)},
+        {f"t{i}": np.ones(1, np.float32) for i in range(10_000)},
+    ],
+    ids=["empty and scalar", "denormal and largest", "ten thousand"],
+)
+def test_harmless_oddities_are_taken_as_they_are(arrays):
+    taken = _taken(None, arrays)
+    assert taken.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(taken[name], array)

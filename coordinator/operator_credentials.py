@@ -1,54 +1,22 @@
-"""What the coordinator itself shows and hands out: its own certificate, and the operator's; both renewed by itself."""
+"""What an operator needs to connect, kept fresh in the state folder."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-import time
 
-import grpc
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from coordinator.certificates import SERVICE_LIFE, Authority
+from coordinator.certificates import OPERATOR_LIFE, Authority
 from coordinator.state import StateFolder, room_on_disk
 from protos.durable import write_durably
 from protos.errors import StateError
 from protos.invitation import private_key_pem
 
-_RENEW_AFTER_S = SERVICE_LIFE.total_seconds() * 2 / 3
+_RENEW_AFTER_S = OPERATOR_LIFE.total_seconds() * 2 / 3
 _RETRY_S = 3600.0
 _LOG = logging.getLogger("coordinator")
-
-
-class ServerCertificate:
-    """The certificate on the port. Its key never leaves memory: a new one is made at every start, and in time.
-
-    Args:
-        authority: issues it.
-        host: that the coordinator listens on.
-    """
-
-    def __init__(self, authority: Authority, host: str) -> None:
-        self._authority, self._host = authority, host
-        self._lock = threading.Lock()  # gRPC asks from threads of its own
-        self._issue()
-
-    def credentials(self) -> grpc.ServerCredentials:
-        """For a port that asks every caller for a certificate of this coordinator's making."""
-        return grpc.dynamic_ssl_server_credentials(self._configuration, self._current, True)
-
-    def _current(self) -> grpc.ServerCertificateConfiguration:
-        with self._lock:
-            if time.monotonic() >= self._renew_at:
-                self._issue()
-            return self._configuration
-
-    def _issue(self) -> None:
-        pairs = [self._authority.issue_server(self._host)]
-        self._configuration = grpc.ssl_server_certificate_configuration(pairs, self._authority.client_roots)
-        self._renew_at = time.monotonic() + _RENEW_AFTER_S
 
 
 def write_operator(state: StateFolder, authority: Authority) -> None:
