@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks.result import Result
 
-BENCHMARKS = ("features", "kmeans", "coreset", "footprint", "empty_round", "flower_round")
+BENCHMARKS = ("features", "kmeans", "coreset", "footprint", "empty_round", "flower_round", "compiled")
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
 
