@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_client.cli_detect import NO_THRESHOLD
+
 if TYPE_CHECKING:  # imported in the command: `edgefed --help` must not wait for torch
     from edge_client.compile.compiler import Compiled
     from models.method import Report
@@ -76,6 +78,7 @@ def _print(compiled: Compiled, *, as_json: bool) -> None:
             "bundle": str(compiled.folder),
             "backend": compiled.choice.runner.backend,
             "device": compiled.choice.runner.device,
+            "threshold_note": str(compiled.calibration) if compiled.calibration else NO_THRESHOLD,
             "seconds": asdict(timings),
             "parity": parity.model_dump(mode="json"),
         }
@@ -86,6 +89,7 @@ def _print(compiled: Compiled, *, as_json: bool) -> None:
     from edge_client.prove.parity_table import print_parity
 
     print_parity(parity, Console())
+    typer.echo(compiled.calibration or NO_THRESHOLD)
     graph = f"exported in {timings.export:.1f} s" if timings.exported else "kept from an earlier memory"
     typer.echo(f"graph: {graph}; loaded in {timings.load:.2f} s; another memory takes {1000 * timings.swap:.2f} ms")
     typer.echo(f"{compiled.folder}: {parity.precision} on {compiled.choice.runner.backend}")

@@ -73,6 +73,7 @@ def evaluate(
         **asdict(whole),
         "threshold": asdict(calibration.threshold) if calibration else None,
         "threshold_note": note,
+        "false_reject_interval": calibration.interval if calibration else None,
         "products": {name: asdict(found) for name, found in products.items()},
         "defects": {name: asdict(found) for name, found in defects.items()},
         "scores": [
@@ -102,8 +103,7 @@ def infer(
     paths = _sources(source)
     pictures = None if heatmaps is None else HeatmapFolder(heatmaps, source)
     model, calibration = _model(state, job, bundle, false_reject_rate)
-    if calibration is None:
-        typer.echo(f"edgefed: {NO_THRESHOLD}", err=True)
+    typer.echo(f"edgefed: {calibration or NO_THRESHOLD}", err=True)
     unreadable = 0
     for path in paths:
         try:

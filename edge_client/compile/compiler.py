@@ -6,7 +6,10 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge_client.bundle.calibration import CalibrationFile
+from edge_client.bundle.files import CALIBRATION
 from edge_client.bundle.writing import write_bundle
+from edge_client.calibration import Calibration, calibrate
 from edge_client.compile.contents import contents
 from edge_client.compile.source import Source, read_exhibit, read_source
 from edge_client.compiled.backends import Graph, choose_runner
@@ -64,12 +67,14 @@ class Compiled:
         folder: the bundle.
         job: whose model it is.
         choice: precision, certificates, and why a precision was refused.
+        calibration: what the compiled model's scores mean; None where no normal image was held out.
         timings: of a new memory.
     """
 
     folder: Path
     job: str
     choice: Choice
+    calibration: Calibration | None
     timings: Timings
 
 
@@ -94,8 +99,10 @@ def compile_model(request: Request, report: Report) -> Compiled:
     choice.runner.close()
     report("writing", 0, 1)
     folder = source.model.folder / COMPILED
-    write_bundle(folder, contents(source, choice, exhibit.roles))
-    return Compiled(folder, source.model.job, choice, timings)
+    files = contents(source, choice, exhibit.roles)
+    write_bundle(folder, files)
+    scores = CalibrationFile.model_validate_json(files[CALIBRATION])
+    return Compiled(folder, source.model.job, choice, calibrate(scores.scores, scores.false_reject_rate), timings)
 
 
 def _proven(request: Request, source: Source, exhibit: Exhibit, report: Report) -> Choice:

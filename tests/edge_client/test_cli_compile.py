@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -164,6 +166,21 @@ def test_a_model_that_cannot_be_compiled_says_why_and_leaves_the_bundle(
     spoil(own_site)
     before = (model_of(own_site) / "compiled" / "SHA256SUMS").read_bytes()
     told(edgefed("compile", "--state", own_site), code, words)
+    assert (model_of(own_site) / "compiled" / "SHA256SUMS").read_bytes() == before
+
+
+def test_a_graph_that_decides_otherwise_is_not_packed(edgefed: Edgefed, own_site: Path) -> None:
+    """As an exporter with a fault would leave it: sound, finite, and a little wrong."""
+    (path,) = (own_site / "graphs").iterdir()
+    model = onnx.load_from_string(path.read_bytes())
+    weight = next(entry for entry in model.graph.initializer if len(entry.dims) == 4)
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(1.05), weight.name))
+    wrong = model.SerializeToString()
+    path.unlink()
+    key = path.stem.partition("-")[0]
+    (own_site / "graphs" / f"{key}-{hashlib.sha256(wrong).hexdigest()}.onnx").write_bytes(wrong)
+    before = (model_of(own_site) / "compiled" / "SHA256SUMS").read_bytes()
+    told(edgefed("compile", "--state", own_site), 5, "fp32 on onnxruntime is not used: ")
     assert (model_of(own_site) / "compiled" / "SHA256SUMS").read_bytes() == before
 
 
