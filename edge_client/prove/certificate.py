@@ -73,7 +73,7 @@ class Gate(_Record):
         name: what is measured.
         about: "parity" (exit code 5) or "accuracy" (exit code 6).
         value: as measured; None where it could not be.
-        bound: at most this, or for the change of AUROC at least this.
+        bound: at most this; what is about accuracy, at least this.
         passed: whether it holds.
     """
 

@@ -11,13 +11,15 @@ RELATIVE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-2}
 # The lowest change of image AUROC; at fp32 the decisions themselves must be the same.
 AUROC_CHANGE: dict[Precision, float] = {"fp16": -0.002, "int8": -0.01}
 FLIPS: dict[Precision, int] = {"fp32": 0}
+# The lowest rank correlation where defects are made: they may be so easy that a spoilt graph still finds them all.
+RANK_CORRELATION = 0.98
 
 # 64-bit sums of the same pairs differ by less; a change of exactly the bound passes.
 _ROUNDING = 1e-9
 
 
 def gates(
-    precision: Precision, relative: float, flips: int | None, area: Area | None, nonfinite: int
+    precision: Precision, relative: float, flips: int | None, area: Area | None, ranks: float, nonfinite: int
 ) -> tuple[Gate, ...]:
     """The conditions of a precision, and whether they hold.
 
@@ -26,6 +28,7 @@ def gates(
         relative: the greatest relative difference of scores, maps, and of the golden image's.
         flips: decisions that changed; None where there is no threshold to decide at.
         area: None where there is nothing to tell apart.
+        ranks: rank correlation of the image scores.
         nonfinite: values that are no numbers.
     """
     found = [_at_most("values that are no numbers", nonfinite, 0)]
@@ -34,10 +37,11 @@ def gates(
     if precision in FLIPS and flips is not None:
         found.append(_at_most("changed decisions", flips, FLIPS[precision]))
     if precision in AUROC_CHANGE:
-        bound, change = AUROC_CHANGE[precision], None if area is None else area.change
         # Without an image to measure on nothing can be promised: that is a refusal and not a pass.
-        passed = change is not None and change >= bound - _ROUNDING
-        found.append(Gate(name="change of image AUROC", about="accuracy", value=change, bound=bound, passed=passed))
+        change = None if area is None else area.change
+        found.append(_at_least("change of image AUROC", change, AUROC_CHANGE[precision]))
+        if area and area.defects == "made":
+            found.append(_at_least("rank correlation", ranks, RANK_CORRELATION))
     return tuple(found)
 
 
@@ -53,6 +57,11 @@ def refusal(certificate: Certificate) -> EdgeFedError | None:
 
 def _at_most(name: str, value: float, bound: float) -> Gate:
     return Gate(name=name, about="parity", value=value, bound=bound, passed=value <= bound)
+
+
+def _at_least(name: str, value: float | None, bound: float) -> Gate:
+    passed = value is not None and value >= bound - _ROUNDING
+    return Gate(name=name, about="accuracy", value=value, bound=bound, passed=passed)
 
 
 def _missed(gate: Gate) -> str:

@@ -55,13 +55,15 @@ def certify(
     }
     relative = max(found.max_relative for found in differences.values())
     nonfinite = _nonfinite(compiled)
+    ranks = rank_correlation(reference.scores[finite], compiled.scores[finite])
+    flips = decisions.flips if decisions else None
     return Certificate(
         reference=against, backend=runner.backend, device=runner.device, precision=precision,
         images=dict(sorted(Counter(roles).items())), distinct=len(set(compiled.digests)),
         digest=sha256("".join(compiled.digests).encode()).hexdigest(), nonfinite=nonfinite, **differences,
-        rank_correlation=rank_correlation(reference.scores[finite], compiled.scores[finite]),
+        rank_correlation=ranks,
         area=area, decisions=decisions,
-        gates=gates(precision, relative, decisions.flips if decisions else None, area, nonfinite),
+        gates=gates(precision, relative, flips, area, ranks, nonfinite),
         note=_note(chosen, area, decisions),
     )  # fmt: skip
 

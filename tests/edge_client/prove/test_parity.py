@@ -119,6 +119,17 @@ def test_made_defects_take_the_place_of_labelled_ones() -> None:
     assert found.note.startswith("only 20 real images were there, 32 are wanted; the site has no labelled images")
 
 
+def test_made_defects_that_are_too_easy_do_not_hide_a_spoilt_graph() -> None:
+    trained = answers(np.concatenate([np.linspace(1, 2, 20), np.linspace(5, 6, 20)]))
+    spoilt = answers(np.concatenate([np.linspace(2, 1, 20), np.linspace(5, 6, 20)]))
+    found = certify(trained, spoilt, MADE, 0.05, against="the trained model", runner=Named("int8"))
+    assert found.area is not None
+    assert found.area.change == 0
+    error = refusal(found)
+    assert isinstance(error, AccuracyError)
+    assert "rank correlation is 0.75, at least 0.98 is asked for" in str(error)
+
+
 def test_int8_is_refused_when_nothing_can_be_told_apart() -> None:
     roles: tuple[Role, ...] = ("training normal",) * 40
     found = certificate(TRAINED, "int8", roles)
