@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -62,15 +63,18 @@ def compile_(
         from edge_client.compile.compiler import Request, compile_model
     except ModuleNotFoundError as error:
         raise InvalidInput(f"compiling needs {error.name}, which is not here: pip install 'edgefed[train]'") from error
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # a coordinator that is away is told in one line of our own
+    from edge_client.signing import try_to_sign
+
     request = Request(state or default_root(), job, backend.value, precision.value, allow_fallback)
     with _progress() as report:
         compiled = compile_model(request, report)
-    _print(compiled, as_json=as_json)
+    _print(compiled, try_to_sign(request.root, compiled.folder), as_json=as_json)
     if compiled.choice.refused:
         raise compiled.choice.refused
 
 
-def _print(compiled: Compiled, *, as_json: bool) -> None:
+def _print(compiled: Compiled, unsigned: str | None, *, as_json: bool) -> None:
     timings, parity = compiled.timings, compiled.choice.parity
     if as_json:
         document = {
@@ -79,6 +83,8 @@ def _print(compiled: Compiled, *, as_json: bool) -> None:
             "backend": compiled.choice.runner.backend,
             "device": compiled.choice.runner.device,
             "threshold_note": str(compiled.calibration) if compiled.calibration else NO_THRESHOLD,
+            "signed": unsigned is None,
+            "unsigned_because": unsigned,
             "seconds": asdict(timings),
             "parity": parity.model_dump(mode="json"),
         }
@@ -93,6 +99,7 @@ def _print(compiled: Compiled, *, as_json: bool) -> None:
     graph = f"exported in {timings.export:.1f} s" if timings.exported else "kept from an earlier memory"
     typer.echo(f"graph: {graph}; loaded in {timings.load:.2f} s; another memory takes {1000 * timings.swap:.2f} ms")
     typer.echo(f"{compiled.folder}: {parity.precision} on {compiled.choice.runner.backend}")
+    typer.echo(f"not signed yet: {unsigned}" if unsigned else "signed by the coordinator")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 from coordinator.cli import app as coordinator_app
 from coordinator.job_cli import job_app
 from edge_client.cli import app as client_app
+from edge_client.cli_model import model_app
 from edgefed.chaos.cli import chaos
 from edgefed.demo.cli import demo_app
 
@@ -23,6 +24,7 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(coordinator_app, name="coordinator")
 app.add_typer(job_app, name="job")
 app.add_typer(client_app, name="client")
+app.add_typer(model_app, name="model")
 app.command(name="chaos")(chaos)
 
 

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 
 from edge_client.bundle.files import REQUIRED, SUMS, UNLISTED
 from protos.errors import IntegrityError
-
-_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.]{1,64})")
+from protos.sums import read_sums
 
 
 def sums_of(files: Mapping[str, bytes]) -> bytes:
     """The list over all files but those that are not listed, sorted by name."""
     listed = sorted(files.keys() - UNLISTED)
     return "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in listed).encode()
-
-
-def read_sums(data: bytes) -> dict[str, str]:
-    """Name -> SHA-256. Raises `IntegrityError` where the list is not one."""
-    lines = [_LINE.fullmatch(line) for line in data.decode("ascii", errors="replace").splitlines()]
-    found = {line[2]: line[1] for line in lines if line}
-    if not lines or len(found) != len(lines):
-        raise IntegrityError(f"{SUMS} of the bundle is damaged; get the bundle again, or compile the model again")
-    return found
 
 
 def check_sums(files: Mapping[str, bytes]) -> None:
