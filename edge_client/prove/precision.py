@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -92,15 +92,16 @@ def choose(subject: Subject, wanted: Precision, load: Load, report: Report) -> C
         best.runner.close()
         raise error
     certificates, refused = [best.certificate], None
-    for graph, kept in _candidates(subject, wanted, best.runner.backend, report):
-        tried = _prove(subject, graph, wanted, load, kept)
-        certificates = [certificates[0], tried.certificate]
-        refused = refusal(tried.certificate)
-        if refused is None:
-            best.runner.close()
-            best = tried
-            break
-        tried.runner.close()
+    with closing(_candidates(subject, wanted, best.runner.backend, report)) as candidates:
+        for graph, kept in candidates:
+            tried = _prove(subject, graph, wanted, load, kept)
+            certificates = [certificates[0], tried.certificate]
+            refused = refusal(tried.certificate)
+            if refused is None:
+                best.runner.close()
+                best = tried
+                break
+            tried.runner.close()
     parity = Parity(
         precision=best.certificate.precision, certificates=tuple(certificates), kept_in_float=dict(best.kept)
     )
@@ -117,7 +118,7 @@ def _prove(subject: Subject, graph: bytes, precision: Precision, load: Load, kep
 
 def _candidates(
     subject: Subject, wanted: Precision, backend: str, report: Report
-) -> Iterator[tuple[bytes, Mapping[str, str]]]:
+) -> Generator[tuple[bytes, Mapping[str, str]], None, None]:
     """Graphs of a precision, the fastest first, each with the layers that it keeps in float and why."""
     if wanted == "fp16":
         yield to_fp16(subject.graph), {}
