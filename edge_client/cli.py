@@ -12,6 +12,7 @@ import typer
 from edge_client.cli_bench import bench
 from edge_client.cli_compile import compile_
 from edge_client.cli_detect import register
+from edge_client.cli_serve import serve
 
 # What a command needs is imported in it: an agent stays small, and `--help` is quick.
 
@@ -109,6 +110,7 @@ def leave(
 app.command()(bench)
 register(app)
 app.command("compile")(compile_)
+app.command()(serve)
 
 
 def _root(state: Path | None) -> Path:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from edge_client.latency_budget import pausing
 from edge_client.site_data import SiteReader
 from edge_client.threads import bound_threads
 from models.method import Arrays, Report, Unusable, derive_seed
@@ -52,23 +53,23 @@ class Training:
 
         A round that is done again after a crash starts from the state before it, so it gives the same bytes.
         """
-        spec = _spec(job_dir)
-        data = self._reader.read(site_dir, job_dir, spec, self._report)
+        spec, report = _spec(job_dir), pausing(self._report, site_dir)
+        data = self._reader.read(site_dir, job_dir, spec, report)
         known = None if previous is None else read_tensors(previous)
         seed = derive_seed(spec.seed, number, data.site)
         method, state = spec.the_method, _latest_state(job_dir, number - 1)
-        result = method.local_update(spec.the_settings, data, known, state, seed, self._report)
+        result = method.local_update(spec.the_settings, data, known, state, seed, report)
         write_tensors(_state_path(job_dir, number), result.state)
         write_tensors(out, result.update)
         return {"weight": result.weight, "media_type": method.media_type, "metrics": dict(result.metrics)}
 
     def install(self, job_dir: Path, site_dir: Path, number: int, final: Path, out: Path) -> dict[str, Any]:
         """Writes the site's model into the folder `out`: spec, global memory, and what the site adds of its own."""
-        spec = _spec(job_dir)
-        data = self._reader.read(site_dir, job_dir, spec, self._report)
+        spec, report = _spec(job_dir), pausing(self._report, site_dir)
+        data = self._reader.read(site_dir, job_dir, spec, report)
         seed = derive_seed(spec.seed, number, data.site, "install")
         state = _latest_state(job_dir, number)
-        local = spec.the_method.install(spec.the_settings, data, read_tensors(final), state, seed, self._report)
+        local = spec.the_method.install(spec.the_settings, data, read_tensors(final), state, seed, report)
         write_tensors(out / "local.safetensors", local)
         copy_durably(final, out / "global.safetensors")
         copy_durably(job_dir / "spec.json", out / "spec.json")

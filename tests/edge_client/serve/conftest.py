@@ -1,0 +1,101 @@
+"""A real model behind a service in this process, and the whole server as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_client.compiled.model import load_compiled
+from edge_client.serve.metrics import Metrics
+from edge_client.serve.service import Service
+from edge_client.serve.verdict import Serving, Verdict
+
+
+@pytest.fixture
+def serving(compiled_bundle: Path, tmp_path: Path) -> Serving:
+    model = load_compiled(compiled_bundle, engines=tmp_path / "engines")
+    return Serving(model, model.calibration())
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def told() -> list[Verdict]:
+    """What the service has told."""
+    return []
+
+
+@pytest.fixture
+async def service(serving: Serving, metrics: Metrics, told: list[Verdict]) -> AsyncIterator[Service]:
+    async with Service(serving, metrics, told.append) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def cell(cells: Path) -> Path:
+    """A defective cell."""
+    return min((cells / "test" / "dark").iterdir())
+
+
+class Server:
+    """`edgefed client serve` as a process; its log is read line by line."""
+
+    def __init__(self, *arguments: object) -> None:
+        program = "from edgefed.cli import main; main()"
+        command = [sys.executable, "-W", "error", "-c", program, "client", "serve", "--json", *map(str, arguments)]
+        environment = {**os.environ, "EDGEFED_THREADS": "1"}
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        self.lines: list[str] = []
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The first message, from here on, that a pattern is found in."""
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.lines.append(json.loads(line)["message"] if line.startswith("{") else line)
+            if found := re.search(pattern, self.lines[-1]):
+                return found
+        raise AssertionError(f"the server ended without {pattern!r}: {self.lines}")
+
+    def stop(self) -> int:
+        """Ends it as an init system does; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.stderr
+        self.lines.extend(self.process.stderr)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    started: list[Server] = []
+
+    def begin(*arguments: object) -> Server:
+        started.append(Server(*arguments))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        if server.process.poll() is None:
+            server.process.kill()
+        server.process.wait()
+        assert server.process.stderr
+        server.process.stderr.close()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Waits until a condition holds."""
+    due = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < due, "it never came to hold"
+        time.sleep(0.05)
