@@ -65,7 +65,8 @@ class HttpEntrance:
 
     async def _infer(self, request: Request) -> Response:
         header_length = request.headers.get("Inference-Header-Content-Length")
-        asked, images = kserve.read_request(await request.body(), header_length)
+        body = await request.body()
+        asked, images = await self._service.aside(lambda: kserve.read_request(body, header_length))
         async with asyncio.TaskGroup() as group:
             judging = [group.create_task(self._service.judge(image)) for image in images]
         return JSONResponse(kserve.answer(asked, [task.result() for task in judging]))

@@ -15,6 +15,8 @@ from edge_client.images import MAX_PIXELS
 from edge_client.serve.verdict import Serving, Verdict
 from protos.errors import InvalidInput
 
+JSON_BYTES = 8 << 20  # numbers in JSON take fifty times their bytes in memory
+
 Images = NDArray[np.uint8]
 
 
@@ -63,6 +65,8 @@ def read_request(body: bytes, header_length: str | None) -> tuple[Request, Image
     if header_length is not None and not (header_length.isascii() and header_length.isdigit()):
         raise InvalidInput("Inference-Header-Content-Length is not a number")
     cut = len(body) if header_length is None else int(header_length)
+    if min(cut, len(body)) > JSON_BYTES:
+        raise InvalidInput(f"the JSON has more than {JSON_BYTES >> 20} MiB; send the tensor as binary data")
     try:
         request = Request.model_validate_json(body[:cut])
     except ValidationError as error:

@@ -19,7 +19,7 @@ FOLDER = "curve"
 CLIENTS = "clients"
 SERVER = "server"
 
-_TCP = re.compile(r"tcp://(?P<host>\*|[^:\[\]]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+_TCP = re.compile(r"tcp://(?P<host>\*|[^:\[\]]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5}|\*)")
 
 
 def is_local(endpoint: str) -> bool:
@@ -31,7 +31,7 @@ def is_local(endpoint: str) -> bool:
     if endpoint.startswith("ipc://") and len(endpoint) > len("ipc://"):
         return True
     found = _TCP.fullmatch(endpoint)
-    if found is None or int(found["port"]) > 65_535:
+    if found is None or (found["port"] != "*" and int(found["port"]) > 65_535):
         raise InvalidInput(f"{endpoint[:80]!r} is not an endpoint; write tcp://ADDRESS:PORT or ipc://PATH")
     try:
         return ipaddress.ip_address(found["host"].strip("[]")).is_loopback

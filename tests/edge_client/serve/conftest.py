@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -70,7 +69,8 @@ class Server:
 
     def stop(self) -> int:
         """Ends it as an init system does; its exit code."""
-        self.process.send_signal(signal.SIGTERM)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
         assert self.process.stderr
         self.lines.extend(self.process.stderr)
         return self.process.wait(30)
@@ -91,11 +91,3 @@ def start() -> Iterator[Callable[..., Server]]:
         server.process.wait()
         assert server.process.stderr
         server.process.stderr.close()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Waits until a condition holds."""
-    due = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < due, "it never came to hold"
-        time.sleep(0.05)
