@@ -81,7 +81,7 @@ async def keep_current(service: Service, source: Source, metrics: Metrics, serve
 async def _swap(service: Service, source: Source, metrics: Metrics) -> None:
     try:
         serving = await asyncio.to_thread(source.load)
-    except EdgeFedError as error:
+    except Exception as error:  # whatever is wrong with the new one, the old one goes on
         metrics.swaps.labels("refused").inc()
         log.error("the model has changed and cannot be used: %s; the last good one stays", one_line(str(error)))
         return
@@ -92,7 +92,10 @@ async def _swap(service: Service, source: Source, metrics: Metrics) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # a tar file, or a bundle that is being replaced
+        return []
 
 
 def _stamps(paths: list[Path]) -> Stamp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import NamedTuple
@@ -40,14 +41,15 @@ class Journal:
             self._table.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._table.execute("PRAGMA synchronous = FULL")
             self._table.execute("BEGIN EXCLUSIVE")  # the lock is kept from here on
-            self._table.execute("CREATE TABLE IF NOT EXISTS judged (name TEXT PRIMARY KEY, size INT, modified INT)")
+            self._table.execute("CREATE TABLE IF NOT EXISTS judged (name BLOB PRIMARY KEY, size INT, modified INT)")
             self._table.execute("COMMIT")
         except sqlite3.Error as error:
             raise StateError(f"{self._path} cannot be used: {error}; is another server on this folder?") from error
 
     def holds(self, name: str, seen: Seen) -> bool:
         """Whether this file was judged as it is now."""
-        row = self._table.execute("SELECT size, modified FROM judged WHERE name = ?", (name,)).fetchone()
+        # Names are kept as bytes: on a disk they need not be text.
+        row = self._table.execute("SELECT size, modified FROM judged WHERE name = ?", (os.fsencode(name),)).fetchone()
         return bool(row == tuple(seen))
 
     def note(self, name: str, seen: Seen) -> None:
@@ -57,7 +59,7 @@ class Journal:
             StateError: there is no room.
         """
         try:
-            self._table.execute("INSERT OR REPLACE INTO judged VALUES (?, ?, ?)", (name, *seen))
+            self._table.execute("INSERT OR REPLACE INTO judged VALUES (?, ?, ?)", (os.fsencode(name), *seen))
         except sqlite3.Error as error:
             raise StateError(f"{self._path} cannot be written: {error}") from error
 

@@ -159,5 +159,8 @@ async def _hold_budget(root: Path, budget_ms: float, metrics: Metrics) -> None:
             log.warning("99 %% of images within %.0f ms, budget %g ms", p99 or 0, budget_ms)
         metrics.over_budget.set(over)
         if over:
-            await asyncio.to_thread(ask_to_pause, root)
+            try:
+                await asyncio.to_thread(ask_to_pause, root)
+            except OSError as error:
+                log.error("training cannot be asked to pause: %s", error)
         await asyncio.sleep(1)

@@ -8,6 +8,7 @@ where the sender can be held up, waits outside.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +23,13 @@ from edge_client.images import MAX_PIXELS, decode_image
 from edge_client.judge import Judgement
 from edge_client.serve.metrics import Metrics
 from edge_client.serve.verdict import Serving, Verdict
-from protos.errors import InvalidInput
+from protos.errors import EdgeFedError, EngineError, InvalidInput
 
 MOST_WAITING = 32
 MOST_BYTES = 1 << 29  # of decoded images that wait or are judged; a single one is always taken
 COMPANIONS_S = 0.002
 
+log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -132,8 +134,11 @@ class Service:
             work = asyncio.get_running_loop().run_in_executor(self._judging, serving.model.judge_images, images)
             try:
                 found = await work
-            except Exception as error:  # one batch must not end the service; who waits is told
+            except EdgeFedError as error:
                 self._fail(batch, error)
+            except Exception as error:  # of a backend; it must not end the service, and who waits is told
+                log.exception("the model failed")
+                self._fail(batch, EngineError(f"the model failed: {type(error).__name__}: {error}"))
             else:
                 self._answer(batch, found, serving)
 
@@ -155,7 +160,7 @@ class Service:
             pass
         return batch
 
-    def _fail(self, batch: list[_Waiting], error: Exception) -> None:
+    def _fail(self, batch: list[_Waiting], error: EdgeFedError) -> None:
         self._metrics.failures.inc(len(batch))
         for waiting in batch:
             if not waiting.verdict.done():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from edge_client.serve.metrics import Metrics
 from edge_client.serve.service import Service
 from edge_client.state import disk_errors
 from protos.durable import write_durably
-from protos.errors import EdgeFedError, InvalidInput
+from protos.errors import EdgeFedError, EngineError, InvalidInput, StateError
 
 LOOK_EVERY_S = 0.5
 
@@ -77,9 +78,9 @@ class WatchedFolder:
         for path, seen in complete.items():
             if stop.is_set():
                 return
-            if path not in self._done:
-                if not await asyncio.to_thread(self._is_judged, path, seen):
-                    await self._judge(path, seen)
+            if path in self._done:
+                continue
+            if await asyncio.to_thread(self._is_judged, path, seen) or await self._judge(path, seen):
                 self._done[path] = seen
 
     def _files(self) -> dict[Path, Seen]:
@@ -105,21 +106,27 @@ class WatchedFolder:
             self._journal.note(name, seen)
         return judged
 
-    async def _judge(self, path: Path, seen: Seen) -> None:
+    async def _judge(self, path: Path, seen: Seen) -> bool:
+        """Whether there is a result; without one the image is tried again at the next look."""
         picture: bytes | None = None
         try:
             image = await self._service.aside(lambda: read_image(path))
         except InvalidInput as error:
-            if not path.exists():
-                return  # taken away since it was listed
+            if not os.path.lexists(path):
+                return False  # taken away since it was listed
             document: dict[str, Any] = {"error": str(error)}
         else:
-            verdict = await self._service.judge(image, patient=True)
+            try:
+                verdict = await self._service.judge(image, patient=True)
+            except (EngineError, StateError) as error:  # not the image's fault, and not the next one's
+                log.error("%s: %s", path, error)
+                return False
             document = verdict.document()
             if verdict.calibration:
                 picture = await self._service.aside(verdict.heatmap)
         self._metrics.requests.labels("folder", "error" if "error" in document else "judged").inc()
         await asyncio.to_thread(self._keep, path, seen, document, picture)
+        return True
 
     def _keep(self, path: Path, seen: Seen, document: dict[str, Any], picture: bytes | None) -> None:
         target = self._result(path)

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_client.compiled.runner import RawScores
 from edge_client.images import read_image
 from edge_client.serve import service as module
 from edge_client.serve.metrics import Metrics
 from edge_client.serve.service import Busy, Service
 from edge_client.serve.verdict import Serving, Verdict
-from protos.errors import InvalidInput, StateError
+from protos.errors import EngineError, InvalidInput, StateError
 
 
 async def test_many_at_once_get_the_verdicts_of_one_by_one(
@@ -82,6 +83,19 @@ async def test_a_model_without_a_number_fails_its_batch_and_not_the_service(
     serving.model.runner.swap(bank)
     assert (await service.judge(image)).decision == "defect"
     assert "edgefed_failures_total 1.0" in metrics.text().decode()
+
+
+async def test_a_backend_that_breaks_is_told_to_who_waits_and_ends_nothing(
+    service: Service, serving: Serving, cell: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(pixels: np.ndarray) -> RawScores:
+        raise RuntimeError("the device is gone")
+
+    image = read_image(cell)
+    with monkeypatch.context() as patch, pytest.raises(EngineError, match="RuntimeError: the device is gone"):
+        patch.setattr(serving.model.runner, "run", broken)
+        await service.judge(image)
+    assert (await service.judge(image)).decision == "defect"
 
 
 @pytest.mark.parametrize(

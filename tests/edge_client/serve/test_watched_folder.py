@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -132,6 +133,30 @@ async def test_another_image_under_an_old_name_is_judged(
     await watch((results / "a.png.json").exists)
     shutil.copy(min((cells / "test" / "good").iterdir()), watched / "a.png")
     await watch(lambda: len(told) == 2)
+
+
+async def test_a_name_that_is_no_text_is_judged_once(
+    watch: Any, folders: tuple[Path, Path], cell: Path, told: list[Verdict]
+) -> None:
+    shutil.copy(cell, os.fsencode(folders[0]) + b"/caf\xe9.png")
+    await watch(lambda: told)
+    await watch(looks(5))
+    assert len(told) == 1
+
+
+async def test_an_image_that_the_model_fails_on_is_tried_again_and_holds_up_no_other(
+    watch: Any, folders: tuple[Path, Path], cell: Path, told: list[Verdict], service: Service
+) -> None:
+    watched, results = folders
+    runner = service.serving.model.runner
+    bank = service.serving.model.bundle.bank
+    shutil.copy(cell, watched / "a.png")
+    shutil.copy(cell, watched / "b.png")
+    runner.swap(type(bank)(bank.rows * np.float32(np.nan), bank.scales, bank.generator))
+    await watch(looks(5))
+    assert not told and not list(results.glob("*.json"))
+    runner.swap(bank)
+    await watch(lambda: (results / "a.png.json").exists() and (results / "b.png.json").exists())
 
 
 async def test_what_cannot_be_read_gets_a_result_with_its_error_once(
