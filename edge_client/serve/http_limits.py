@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_REQUESTS = 32
+MOST_REQUESTS = 16  # of 64 MiB each: what their bodies may take in all
 BODY_BYTES = 64 << 20
 BODY_S = 10.0
 HEADERS_S = 5.0

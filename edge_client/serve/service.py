@@ -153,6 +153,8 @@ class Service:
                         if batch:
                             self._queue.put_nowait(None)
                         break
+                    if waiting.verdict.cancelled():
+                        continue  # who asked has given up
                     if not batch:
                         companions.reschedule(asyncio.get_running_loop().time() + COMPANIONS_S)
                     batch.append(waiting)

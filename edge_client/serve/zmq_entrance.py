@@ -21,7 +21,7 @@ from edge_client.serve.zmq_security import Curve, is_local
 from protos.errors import EdgeFedError, InvalidInput, Unavailable
 
 PLACES = 8
-FRAME_BYTES = 160 << 20  # an image of the most pixels that are judged, raw
+FRAME_BYTES = 64 << 20  # ZeroMQ drops the connection over a larger one
 _FRAMES_AHEAD = 4  # that ZeroMQ itself holds for one camera
 _VERDICTS_AHEAD = 1000
 
