@@ -97,8 +97,9 @@ def tensorrt(software: Software, device: Device) -> list[Finding]:
     if findings:
         return findings
     if device.jetson:
-        mend = "sudo apt install tensorrt && python3 -m venv --system-site-packages /opt/edgefed"
-        return [warning("tensorrt", "the environment does not see JetPack's own TensorRT", mend)]
+        python = "".join(map(str, software.python[:2]))
+        what = f"no bindings of JetPack's TensorRT for Python {'.'.join(map(str, software.python[:2]))}"
+        return [warning("tensorrt", what, f"pip install ./tensorrt-*-cp{python}-*-linux_aarch64.whl")]
     if device.gpu and not _GPU_PROVIDERS & set(software.providers):
         return [
             warning("tensorrt", f"nothing here runs models on the {device.gpu.name}", "pip install 'edgefed[tensorrt]'")

@@ -53,7 +53,7 @@ def days(start: int, end: int) -> Site:
             software.tensorrt(replace(HERE, tensorrt={"tensorrt": Loaded(trouble="no libnvinfer.so.10")}), L4)[0],
             "fault", "no libnvinfer.so.10", "edgefed[tensorrt]",
         ),
-        (software.tensorrt(HERE, ORIN)[0], "warning", "JetPack's own TensorRT", "--system-site-packages"),
+        (software.tensorrt(HERE, ORIN)[0], "warning", "JetPack's TensorRT for Python 3.11", "cp311-*-linux_aarch64"),
         (machine.driver(BARE), "ok", "no NVIDIA GPU", ""),
         (machine.driver(L4), "ok", "compute capability 8.9, driver 570.86.15", ""),
         (machine.driver(ORIN), "ok", "Orin NX", ""),
