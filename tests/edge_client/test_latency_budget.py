@@ -4,6 +4,9 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
+from edge_client import latency_budget
 from edge_client.latency_budget import FILE, PAUSED, ask_to_pause, asked_to_pause, pausing
 
 
@@ -34,3 +37,17 @@ def test_a_request_fades_and_one_from_the_future_does_not_count(tmp_path: Path) 
     for age in (10, -3600):
         os.utime(tmp_path / FILE, (time.time() - age,) * 2)
         assert not asked_to_pause(tmp_path)
+
+
+def test_a_real_round_waits_for_the_line_and_then_ends(site_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_client.worker import Training
+
+    monkeypatch.setattr(latency_budget, "FRESH_S", 1.0)
+    told: list[tuple[float, str]] = []
+    training = Training(lambda stage, step, steps: told.append((time.monotonic(), stage)))
+    job = site_folder / "jobs" / "cells"
+    ask_to_pause(site_folder)
+    result = training.update(job, site_folder, 1, None, job / "update.safetensors")
+    assert result["weight"] > 0
+    paused = next(index for index, (_, stage) in enumerate(told) if stage == PAUSED)
+    assert told[paused + 1][0] - told[paused][0] > 0.5
