@@ -70,14 +70,17 @@ def _compiled(
 ) -> CompiledModel:
     from edge_client.compiled.model import load_compiled
     from edge_client.judging import COMPILED, ENGINES
+    from edge_client.release_key import required_key
     from edge_client.state import model_folder
     from protos.errors import InvalidInput
 
+    compiled_here = bundle is None
     if bundle is None:
         bundle = model_folder(root, job) / COMPILED
         if not bundle.exists():
             raise InvalidInput(f"the model in {bundle.parent} is not compiled yet; run `edgefed client compile` first")
-    return load_compiled(bundle, engines=root / ENGINES, backend=backend, allow_fallback=allow_fallback)
+    key = required_key(root, bundle, compiled_here=compiled_here)
+    return load_compiled(bundle, engines=root / ENGINES, backend=backend, allow_fallback=allow_fallback, key=key)
 
 
 def _files(root: Path, images: Path | None) -> Sequence[Path]:

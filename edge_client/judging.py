@@ -36,9 +36,10 @@ def load_judge(root: Path, job: str | None, bundle: Path | None = None, rate: fl
         if job is not None:
             raise InvalidInput("--job names an installed model and --bundle another one; leave one of them out")
         from edge_client.compiled.model import load_compiled
-        from edge_client.release_key import pinned_key
+        from edge_client.release_key import required_key
 
-        return load_compiled(bundle, engines=root / ENGINES, rate=rate, key=pinned_key(root / "identity"))
+        key = required_key(root, bundle, compiled_here=False)
+        return load_compiled(bundle, engines=root / ENGINES, rate=rate, key=key)
     folder = model_folder(root, job)
     judge = _compiled(root, folder, rate) if (folder / COMPILED).exists() else _trained(root, folder.name)
     if rate is not None:
@@ -47,13 +48,11 @@ def load_judge(root: Path, job: str | None, bundle: Path | None = None, rate: fl
 
 
 def _compiled(root: Path, folder: Path, rate: float | None) -> Judge:
-    from edge_client.bundle.files import SIGNATURE
     from edge_client.compiled.model import load_compiled
-    from edge_client.release_key import pinned_key
+    from edge_client.release_key import required_key
 
     kept = kept_rate(folder) if rate is None else rate
-    # Compiled here, it may wait for its signature while the coordinator is away; once it has one, that must hold.
-    key = pinned_key(root / "identity") if (folder / COMPILED / SIGNATURE).exists() else None
+    key = required_key(root, folder / COMPILED, compiled_here=True)
     compiled = load_compiled(folder / COMPILED, engines=root / ENGINES, rate=kept, key=key)
     with (folder / "global.safetensors").open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != compiled.bundle.bank_sha256:

@@ -9,6 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from edge_client.bundle.files import SIGNATURE
 from edge_client.state import write_durably
 from protos.errors import IntegrityError, InvalidInput
 
@@ -31,6 +32,23 @@ def pinned_key(identity: Path) -> Ed25519PublicKey | None:
         raise IntegrityError(
             f"{path} is not a release key ({error}); remove it, and the next renewal pins the coordinator's"
         ) from error
+
+
+def required_key(root: Path, bundle: Path, *, compiled_here: bool) -> Ed25519PublicKey | None:
+    """The key that a bundle must be signed with before it is loaded; None where it needs no signature.
+
+    Args:
+        root: the site's state folder.
+        bundle: its folder or tar file.
+        compiled_here: by this site; such a one may wait for its signature while the coordinator is away, but once it
+            has one, that must hold.
+
+    Raises:
+        IntegrityError: see `pinned_key`.
+    """
+    if compiled_here and not (bundle / SIGNATURE).exists():
+        return None
+    return pinned_key(root / "identity")
 
 
 def key_in_file(path: Path) -> Ed25519PublicKey:

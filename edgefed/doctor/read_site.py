@@ -14,7 +14,7 @@ from edge_client.release_key import pinned_key
 from edge_client.site_data import check_weights
 from edge_client.state import open_state
 from edgefed.doctor.site import Contact, Site
-from protos.errors import EdgeFedError
+from protos.errors import EdgeFedError, IntegrityError
 from protos.v1 import work_pb2
 
 _ANSWER_S = 2.0
@@ -29,13 +29,15 @@ def read_site(root: Path) -> tuple[Site, Identity]:
     state = open_state(root)
     identity = load_identity(state)
     config, trouble = _configuration(root)
+    pinned, key_trouble = _release_key(state.identity)
     return Site(
         root=root,
         name=identity.site,
         address=identity.address,
         validity=identity.validity,
         key_mode=(state.identity / "key.pem").stat().st_mode & 0o777,
-        release_key=pinned_key(state.identity) is not None,
+        release_key=pinned,
+        release_key_trouble=key_trouble,
         configuration=trouble,
         weights=_weights(config) if config else {},
     ), identity
@@ -46,6 +48,13 @@ def _configuration(root: Path) -> tuple[SiteConfig | None, str]:
         return load_site_config(root), ""
     except EdgeFedError as error:
         return None, str(error)
+
+
+def _release_key(identity: Path) -> tuple[bool, str]:
+    try:
+        return pinned_key(identity) is not None, ""
+    except IntegrityError as error:
+        return False, str(error)
 
 
 def _weights(config: SiteConfig) -> dict[str, tuple[Path, str]]:

@@ -22,6 +22,7 @@ class Site:
         validity: first and last moment of its certificate.
         key_mode: permissions of its private key.
         release_key: whether its coordinator's release key is pinned.
+        release_key_trouble: what is wrong with the pinned key, "" where nothing is.
         configuration: what is wrong with `site.toml`, "" where nothing is.
         weights: for each backbone of `site.toml` its file, and what is wrong with it, "" where nothing is.
     """
@@ -32,6 +33,7 @@ class Site:
     validity: tuple[datetime, datetime]
     key_mode: int
     release_key: bool
+    release_key_trouble: str = ""
     configuration: str = ""
     weights: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
 
@@ -85,6 +87,8 @@ def private_key(site: Site) -> Finding:
 
 def release_key(site: Site) -> Finding:
     """Whether bundles can be held against the coordinator's release key."""
+    if site.release_key_trouble:
+        return fault("release key", site.release_key_trouble, f"rm {site.root / 'identity' / 'release.pem'}")
     if site.release_key:
         return ok("release key", "pinned; bundles from elsewhere must be signed with it")
     return warning(

@@ -80,7 +80,7 @@ async def compiled_at_a_site(
 
 
 async def test_a_signed_bundle_is_exported_and_verified_and_a_changed_one_is_not(
-    compiled_at_a_site: tuple[LocalFederation, Path], model_command: Edgefed, tmp_path: Path
+    compiled_at_a_site: tuple[LocalFederation, Path], model_command: Edgefed, edgefed: Edgefed, tmp_path: Path
 ) -> None:
     federation, site = compiled_at_a_site
     folder, tar = site / "models" / "cells" / "compiled", tmp_path / "cells.tar"
@@ -100,6 +100,9 @@ async def test_a_signed_bundle_is_exported_and_verified_and_a_changed_one_is_not
     (folder / "model.sig").unlink()
     refused = model_command("verify", folder, "--state", site)
     assert (refused.returncode, "not signed" in refused.stderr) == (7, True)
+    for command in (("infer", tar), ("bench", "--batch", "1")):
+        foreign = edgefed(*command, "--bundle", folder, "--state", site)
+        assert (foreign.returncode, "not signed" in foreign.stderr) == (7, True), command
 
 
 async def test_a_site_that_pinned_another_key_takes_no_signature(

@@ -76,7 +76,9 @@ def test_each_fault_of_a_site_is_told_with_what_mends_it(federation: LocalFedera
     table = doctor(tmp_path, "--state", site)
     assert (table.returncode, "chmod 600" in table.stdout, table.stderr) == (4, True, "")
     (site / "site.toml").write_text("no toml")
-    assert lines(doctor(tmp_path, "--state", site, "--json"))["site.toml"]["status"] == "fault"
+    (site / "identity" / "release.pem").write_text("no key")
+    found = lines(doctor(tmp_path, "--state", site, "--json"))
+    assert found["site.toml"]["status"] == found["release key"]["status"] == "fault"
 
 
 @pytest.mark.parametrize("option", ["--state", "--coordinator-state"])
