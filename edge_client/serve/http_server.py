@@ -40,10 +40,16 @@ def listen(address: str) -> socket.socket:
         raise InvalidInput(f"{address[:80]!r} is not an address to listen on; write HOST:PORT")
     host = host.removeprefix("[").removesuffix("]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio sends without delay (40 ms a request) only where it is.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        found = socket.create_server((host, int(port)), family=family, backlog=_MOST_CONNECTIONS)
-    except OSError as error:
-        raise Unavailable(f"cannot listen on {address}: {error.strerror}") from error
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, int(port)))
+        found.listen(_MOST_CONNECTIONS)
+    except (OSError, UnicodeError) as error:
+        found.close()
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise Unavailable(f"cannot listen on {address[:80]}: {reason}") from error
     where = found.getsockname()
     log.info("http on %s:%d", f"[{where[0]}]" if family == socket.AF_INET6 else where[0], where[1])
     if not ipaddress.ip_address(where[0]).is_loopback:
