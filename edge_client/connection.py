@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from grpc import aio
 
 from edge_client.identity import Identity, moment
-from protos.errors import InvalidInput, StateError, Unavailable, error_from_rpc
+from protos.errors import EdgeFedError, InvalidInput, StateError, Unavailable, error_from_rpc
 from protos.invitation import COORDINATOR_NAME
 from protos.v1.artifacts_pb2_grpc import ArtifactsStub
 from protos.v1.enrolment_pb2_grpc import EnrolmentStub
@@ -76,19 +76,24 @@ class Connection:
         try:
             reply = await method(request, timeout=timeout_s)
         except aio.AioRpcError as error:
-            if _BAD_HANDSHAKE in (error.details() or ""):
-                raise Unavailable(
-                    f"what answers at {self.address} has no certificate of the CA that this site joined; is it another "
-                    f"coordinator, or a clock wrong? This machine's says {moment(datetime.now(UTC))}"
-                ) from error
-            failure = error_from_rpc(error, self.address)
-            if isinstance(failure, StateError):
-                # The coordinator's folder and not the site's: as good as a coordinator that is away for a while.
-                raise Unavailable(f"the coordinator at {self.address} cannot go on: {failure}") from error
-            raise failure from error
+            # Never a local variable of this frame: it would hold itself, the call and with it the closed channel, which
+            # then goes on dialling. Each attempt of a long outage would leave one behind.
+            raise self._failure(error) from error
         if reply is None:  # as gRPC gives what it could not decode
             raise Unavailable(f"what answers at {self.address} does not speak as a coordinator does")
         return reply
+
+    def _failure(self, error: aio.AioRpcError) -> EdgeFedError:
+        if _BAD_HANDSHAKE in (error.details() or ""):
+            return Unavailable(
+                f"what answers at {self.address} has no certificate of the CA that this site joined; is it another "
+                f"coordinator, or a clock wrong? This machine's says {moment(datetime.now(UTC))}"
+            )
+        failure = error_from_rpc(error, self.address)
+        if isinstance(failure, StateError):
+            # The coordinator's folder and not the site's: as good as a coordinator that is away for a while.
+            return Unavailable(f"the coordinator at {self.address} cannot go on: {failure}")
+        return failure
 
     def present(self, certificate_pem: bytes) -> None:
         """Shows a renewed certificate from now on; calls under way end on the old channel."""

@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import socket
 from typing import Any
 
 import pytest
@@ -36,6 +38,26 @@ async def test_a_call_says_who_cannot_be_reached(authority: Any) -> None:
     ) as connection:
         with pytest.raises(Unavailable, match=r"the coordinator at 127\.0\.0\.1:1 cannot be reached"):
             await hello(connection)
+
+
+async def test_an_attempt_that_failed_leaves_nothing_behind_that_goes_on_dialling(authority: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    key, certificate = authority.issue("plant-a")
+    gc.disable()  # what only the collector ends may live for hours in a quiet process
+    try:
+        for _ in range(3):
+            opened = Connection(f"127.0.0.1:{port}", root_pem=authority.pem, key_pem=key, certificate_pem=certificate)
+            async with opened as connection:
+                with pytest.raises(Unavailable):
+                    await hello(connection)
+        dialled = asyncio.Event()
+        server = await asyncio.start_server(lambda reader, writer: dialled.set(), "127.0.0.1", port)
+        async with server:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(dialled.wait(), 2.5)  # gRPC dials again after about a second
+    finally:
+        gc.enable()
 
 
 async def test_a_server_of_another_ca_gets_no_call(artifact_server: Any, authority: Any, other_authority: Any) -> None:

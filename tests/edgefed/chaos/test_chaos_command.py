@@ -88,7 +88,7 @@ def test_job_finishes_and_all_objectives_pass_over_factory_wifi(deployment: Depl
     job.write_text(JOB)
     deployment.federation.submit(job)
     code, document, said = _finish(command)
-    assert (code, document["passed"]) == (0, True), said
+    assert (code, document["passed"]) == (0, True), f"{said}\n{document['objectives']}\n{document['faults']}"
     assert [judged["passed"] for judged in document["objectives"]] == [True] * 4
     assert len(document["faults"]) >= 2 and all(fault["recovery_s"] < 30 for fault in document["faults"])
     assert document["connections"] >= 2 and document["bytes_up"] > 0
