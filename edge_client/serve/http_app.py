@@ -66,7 +66,7 @@ class HttpEntrance:
     async def _infer(self, request: Request) -> Response:
         header_length = request.headers.get("Inference-Header-Content-Length")
         body = await request.body()
-        asked, images = await self._service.aside(lambda: kserve.read_request(body, header_length))
+        asked, images = await self._service.read(lambda: kserve.read_request(body, header_length))
         async with asyncio.TaskGroup() as group:
             judging = [group.create_task(self._service.judge(image)) for image in images]
         return JSONResponse(kserve.answer(asked, [task.result() for task in judging]))
@@ -76,7 +76,7 @@ class HttpEntrance:
         verdict = await self._service.judge(image)
         if "image/png" not in request.headers.get("Accept", ""):
             return JSONResponse(verdict.document(), headers={"Vary": "Accept"})
-        picture = await self._service.aside(verdict.heatmap)
+        picture = await self._service.draw(verdict)
         headers = {"Vary": "Accept", "EdgeFed-Verdict": json.dumps(verdict.document())}
         return Response(picture, media_type="image/png", headers=headers)
 

@@ -1,4 +1,4 @@
-"""The one place where images are judged: a bounded queue, a thread that decodes and a thread that judges.
+"""The one place where images are judged: a bounded queue, and a thread each that decodes, that judges and that draws.
 
 An image waits for those that were there before it, at most `MOST_WAITING` in batches of at most `MOST_IMAGES`, and at
 most `COMPANIONS_S` for others to be judged with it. Who comes when there is no room is told so at once (`Busy`), or,
@@ -57,8 +57,11 @@ class Service:
         self._serving, self._metrics, self._tell = serving, metrics, tell
         self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue()  # bounded by `_fits`
         self._room, self._count, self._bytes = asyncio.Condition(), 0, 0
-        # One thread each: a runner may be called by one at a time, and decoding takes up to 600 MB.
-        self._judging, self._pictures = ThreadPoolExecutor(1, "judging"), ThreadPoolExecutor(1, "pictures")
+        # One thread each: a runner may be called by one at a time, decoding takes up to 600 MB, and no image waits for
+        # a heat map to be drawn, which takes longer than judging.
+        self._judging, self._reading, self._drawing = (
+            ThreadPoolExecutor(1, name) for name in ("judging", "reading", "drawing")
+        )
         metrics.serve(serving)
 
     async def __aenter__(self) -> Service:
@@ -69,7 +72,7 @@ class Service:
         self._queue.put_nowait(None)
         await self._running
         self._judging.submit(self._serving.model.runner.close)
-        for executor in (self._judging, self._pictures):
+        for executor in (self._judging, self._reading, self._drawing):
             await asyncio.to_thread(executor.shutdown)
 
     @property
@@ -85,11 +88,15 @@ class Service:
 
     async def decode(self, data: bytes, name: str) -> NDArray[np.uint8]:
         """See `decode_image`. It raises the same."""
-        return await self.aside(lambda: decode_image(data, name))
+        return await self.read(lambda: decode_image(data, name))
 
-    async def aside(self, work: Callable[[], Result]) -> Result:
-        """Does something with a picture in the thread for pictures."""
-        return await asyncio.get_running_loop().run_in_executor(self._pictures, work)
+    async def read(self, work: Callable[[], Result]) -> Result:
+        """Gets at an image in the thread that reads; see `decode`."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+
+    async def draw(self, verdict: Verdict) -> bytes:
+        """See `Verdict.heatmap`. It raises the same."""
+        return await asyncio.get_running_loop().run_in_executor(self._drawing, verdict.heatmap)
 
     async def judge(self, image: NDArray[np.uint8], *, patient: bool = False) -> Verdict:
         """The verdict on an image (h, w, 3) uint8.

@@ -110,7 +110,7 @@ class WatchedFolder:
         """Whether there is a result; without one the image is tried again at the next look."""
         picture: bytes | None = None
         try:
-            image = await self._service.aside(lambda: read_image(path))
+            image = await self._service.read(lambda: read_image(path))
         except InvalidInput as error:
             if not os.path.lexists(path):
                 return False  # taken away since it was listed
@@ -123,7 +123,7 @@ class WatchedFolder:
                 return False
             document = verdict.document()
             if verdict.calibration:
-                picture = await self._service.aside(verdict.heatmap)
+                picture = await self._service.draw(verdict)
         self._metrics.requests.labels("folder", "error" if "error" in document else "judged").inc()
         await asyncio.to_thread(self._keep, path, seen, document, picture)
         return True
