@@ -122,3 +122,23 @@ def test_misuse_is_one_line_and_an_exit_code(
     done = edgefed("serve", *typed)
     assert done.returncode == code, done.stderr
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "module", "arguments"),
+    [
+        ("starlette", "http_app", ("--http", "127.0.0.1:0")),
+        ("zmq", "zmq_entrance", ("--zmq", "tcp://127.0.0.1:*")),
+    ],
+)
+def test_what_is_not_installed_is_named_with_its_extra(
+    edgefed: Callable[..., subprocess.CompletedProcess[str]], monkeypatch: pytest.MonkeyPatch,
+    missing: str, module: str, arguments: tuple[str, ...], compiled_bundle: Path,
+) -> None:  # fmt: skip
+    for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, f"edge_client.serve.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = edgefed("serve", *arguments, "--bundle", compiled_bundle)
+    assert done.returncode == 2, done.stderr
+    assert f"serving needs {missing}" in done.stderr and "pip install 'edgefed[serve]'" in done.stderr
