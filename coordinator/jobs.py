@@ -160,10 +160,8 @@ class Jobs:
         invited = tuple(sorted(spec.rounds.sites or enrolled))
         if not invited:
             raise InvalidInput("no site is enrolled; invite one first: edgefed coordinator invite SITE")
-        if spec.rounds.quorum > len(invited):
-            raise InvalidInput(f"the quorum of {spec.rounds.quorum} cannot be reached by {len(invited)} sites")
-        if spec.rounds.buffer > len(invited):
-            raise InvalidInput(f"the buffer of {spec.rounds.buffer} cannot be filled by {len(invited)} sites")
+        if fault := spec.rounds.fault_for(len(invited)):
+            raise InvalidInput(fault)
         if (fewest := spec.the_method.fewest_updates(spec.the_settings)) > len(invited):
             raise InvalidInput(
                 f"the aggregation of [{spec.method}], as it is set, needs {fewest} updates; {len(invited)} sites are "

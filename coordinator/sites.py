@@ -67,10 +67,7 @@ class Sites:
         self._checked.pop(role.serial, None)
         with transaction(self._engine) as connection:
             if not _is_good(connection, role):
-                raise Refused(
-                    f"the certificate of {role.name} has been revoked; ask the coordinator's operator to invite it "
-                    "again"
-                )
+                raise refusal(role)
         self._checked[role.serial] = now
 
     def revoked(self, serials: Collection[str]) -> set[str]:
@@ -112,6 +109,13 @@ class Sites:
             query = update(certificates).where(certificates.c.site == site).values(revoked=True)
             if connection.execute(query).rowcount == 0:
                 raise InvalidInput(f"there is no site {site[:80]!r}; 'edgefed coordinator sites' lists them")
+
+
+def refusal(role: Role) -> Refused:
+    """What the holder of a revoked certificate is told."""
+    return Refused(
+        f"the certificate of {role.name} has been revoked; ask the coordinator's operator to invite it again"
+    )
 
 
 def _is_good(connection: Connection, role: Role) -> bool:

@@ -57,12 +57,16 @@ class RoundPolicy(BaseModel):
             raise ValueError("a site is named twice")
         return sites
 
+    def fault_for(self, sites: int) -> str:
+        """Why a round cannot be done with so many sites, or an empty text."""
+        if self.quorum > sites:
+            return f"the quorum of {self.quorum} cannot be reached by {sites} sites"
+        return f"the buffer of {self.buffer} cannot be filled by {sites} sites" if self.buffer > sites else ""
+
     @model_validator(mode="after")
     def _quorum_possible(self) -> RoundPolicy:
-        if self.sites and self.quorum > len(self.sites):
-            raise ValueError(f"the quorum of {self.quorum} cannot be reached by {len(self.sites)} sites")
-        if self.sites and self.buffer > len(self.sites):
-            raise ValueError(f"the buffer of {self.buffer} cannot be filled by {len(self.sites)} sites")
+        if self.sites and (fault := self.fault_for(len(self.sites))):
+            raise ValueError(fault)
         return self
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 
 from coordinator.certificates import Authority, Kind, Role
 from coordinator.services.decoding import UNDECODABLE
-from coordinator.sites import Sites
+from coordinator.sites import Sites, refusal
 from protos.errors import EdgeFedError, InvalidInput, Refused, StateError, Unavailable, status_of
 
 CONTROL_BYTES = 64 << 10
@@ -61,9 +61,7 @@ class Door:
             if task not in self._expelled:
                 raise
             task.uncancel()
-            raise Refused(
-                f"the certificate of {role.name} has been revoked; ask the coordinator's operator to invite it again"
-            ) from None
+            raise refusal(role) from None
         finally:
             del self._calls[task]
             self._under_way[role.name] -= 1

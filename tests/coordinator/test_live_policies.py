@@ -97,7 +97,7 @@ async def test_asynchronous_job_does_not_wait_for_stragglers(plant, operator, tm
 
 
 async def test_round_waits_for_its_quorum_and_says_so(plant, operator) -> None:
-    (a, of_a), (b, of_b) = await joined(plant, operator, "short", "a", "b", short="wait", progress_s=1.0, count=1)
+    (a, of_a), (b, of_b) = await joined(plant, operator, "short", "a", "b", short="wait", progress_s=10.0, count=1)
     await a.train(of_a)
     fail = work_pb2.FailRoundRequest(job="short", round=1, epoch=of_b.epoch, reason="no room on the disk")
     await b.work.FailRound(fail)

@@ -92,7 +92,8 @@ async def test_download_goes_on_where_it_was_cut(
     assert arrived >= 6 - IN_FLIGHT
     artifact_server.cut_after, artifact_server.asked = None, []
     path = await download(connection, digest, tmp_path, ignore)
-    assert sorted(artifact_server.asked) == list(range(arrived, CHUNKS))
+    # A set: a call of the cut download that was under way may reach the server only now.
+    assert set(artifact_server.asked) == set(range(arrived, CHUNKS))
     assert path.read_bytes() == content.read_bytes()
 
 

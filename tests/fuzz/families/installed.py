@@ -64,4 +64,6 @@ def _take(data: bytes, folder: Path) -> None:
     _ = loaded.calibration()
 
 
-INSTALLED = (Family("installed models", _files, _bend, _take, quick=25, full=1000, memory_bytes=256 << 20),)
+INSTALLED = (
+    Family("installed models", _files, _bend, _take, quick=25, full=1000, memory_bytes=256 << 20, limit_s=3.0),
+)
