@@ -8,8 +8,8 @@ from typing import Any
 
 from grpc import aio
 
-_CHUNKS = 8
-_SLOW_S = 2.0  # who takes longer has a slow line: its chunk comes in small pieces, and must not keep others waiting
+_CHUNKS = 4
+_SLOW_S = 0.2  # who takes longer has a slow line: its chunk comes in small pieces, and must not keep others waiting
 _CALLS = frozenset({"/edgefed.v1.Artifacts/PutChunk", "/edgefed.v1.Artifacts/GetChunk"})
 
 

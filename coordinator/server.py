@@ -43,6 +43,7 @@ _GRACE_S = 1.0
 _SCRATCH = ".aggregate-"  # no site has such a name
 _OPTIONS = [
     ("grpc.http2.bdp_probe", 0),  # or every line is given megabytes of credit before a chunk's turn has come
+    ("grpc.experimental.tcp_max_read_buffer_size", 128 << 10),  # or each line that carried chunks keeps 2 MB for more
     ("grpc.so_reuseport", 0),  # or a second coordinator would share the port and take half of the calls
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_concurrent_streams", 64),  # of one connection; each holds memory, and an agent needs eight
