@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.scene import Scene
+
 Arrays = Mapping[str, NDArray[np.generic]]
 """Named tensors: what a site uploads, what the coordinator publishes, what a site keeps for itself."""
 
@@ -77,6 +79,7 @@ class SiteData:
         weights: backbone name -> its weights file at this site, already checked against the site's SHA-256.
         scratch: a folder of the job's own at this site for caches; survives rounds and restarts.
         site: the site's name, mixed into seeds where sites must differ.
+        scenes: of a method whose data is "cube", at least one; `samples` is empty then.
     """
 
     samples: Sequence[NDArray[np.uint8]]
@@ -84,6 +87,7 @@ class SiteData:
     weights: Mapping[str, Path]
     scratch: Path
     site: str
+    scenes: tuple[Scene, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Method:
         name: as in `job.toml`.
         settings: a frozen dataclass; its fields are the keys of the method's table in `job.toml`. Checked by pydantic.
         media_type: of updates and global models, see `protos.artifacts`.
-        data: what the site must read: "images" (MVTec layout) or "none".
+        data: what the site must read: "images" (MVTec layout), "cube" (labelled scenes) or "none".
         check: `check(settings, declaration, previous, arrays)` raises `RejectedUpdate` with the reason; `previous` is
             the global that the update was made from, None in a first round.
         aggregate: `aggregate(settings, previous, updates, seed) -> Aggregated`; `previous` is the last global or None;
