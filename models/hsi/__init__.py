@@ -1,0 +1,1 @@
+"""What every hyperspectral method needs: windows, honest splits, PCA, accuracy and a baseline."""

@@ -1,0 +1,84 @@
+"""PCA of spectra, from the sums over training pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.hsi.moments import BandSums
+from models.method import Arrays
+
+Scale = Literal["whiten", "range"]
+"""How components are scaled: to unit variance each, or all by the range of the cube's values, as the paper has it."""
+
+_RANK = 1e-10  # of the greatest variance; below it a direction is rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Spectra (..., b) to components (..., c).
+
+    Attributes:
+        mean: (b,) float32.
+        matrix: (b, c) float32, scaled.
+        explained: share of the variance that the components hold, in (0, 1].
+    """
+
+    mean: NDArray[np.float32]
+    matrix: NDArray[np.float32]
+    explained: float
+
+    def apply(self, spectra: NDArray[np.generic]) -> NDArray[np.float32]:
+        """The components (..., c) of spectra (..., b) of integers or floats, in the unit that was fitted.
+
+        Raises:
+            ValueError: other bands than those fitted.
+        """
+        if spectra.shape[-1:] != self.mean.shape:
+            raise ValueError(f"the PCA was fitted on {len(self.mean)} bands, and the cube has {spectra.shape[-1]}")
+        centred = spectra.astype(np.float32)
+        centred -= self.mean
+        return np.asarray(centred @ self.matrix)
+
+
+def fit(sums: BandSums, components: int, scale: Scale = "whiten") -> Projection:
+    """The principal components of the pixels behind the sums; each one's largest weight is positive.
+
+    Raises:
+        ValueError: the pixels do not span so many components.
+    """
+    mean = sums.total / sums.count
+    covariance = (sums.outer - np.outer(sums.total, mean)) / max(sums.count - 1, 1)
+    variances, axes = np.linalg.eigh(covariance)
+    variances, axes = variances[::-1], axes[:, ::-1]
+    rank = int((variances > _RANK * max(variances[0], 0)).sum())
+    if not 1 <= components <= min(rank, sums.count - 1):
+        raise ValueError(
+            f"{sums.count} training pixels of {len(mean)} bands span {min(rank, sums.count - 1)} principal components,"
+            f" not {components}; label more pixels or ask for fewer components"
+        )
+    kept = axes[:, :components]
+    kept = kept * np.sign(np.take_along_axis(kept, np.abs(kept).argmax(axis=0)[None], axis=0))
+    scales = np.sqrt(variances[:components]) if scale == "whiten" else sums.high - sums.low
+    explained = float(variances[:components].sum() / np.trace(covariance))
+    return Projection(mean.astype(np.float32), (kept / scales).astype(np.float32), min(explained, 1.0))
+
+
+def to_arrays(projection: Projection) -> dict[str, NDArray[np.generic]]:
+    """The projection as it is kept with a model."""
+    return {"mean": projection.mean, "matrix": projection.matrix, "explained": np.array([projection.explained])}
+
+
+def from_arrays(arrays: Arrays) -> Projection:
+    """The projection in tensors. Raises `ValueError` where they are none."""
+    try:
+        mean, matrix = arrays["mean"].astype(np.float32), arrays["matrix"].astype(np.float32)
+        explained = float(arrays["explained"].astype(np.float64).item())
+    except KeyError as error:
+        raise ValueError(f"a projection needs the tensor {error}") from error
+    if mean.ndim != 1 or matrix.shape[:1] != mean.shape or not (np.isfinite(mean).all() and np.isfinite(matrix).all()):
+        raise ValueError(f"a mean {mean.shape} and a matrix {matrix.shape} are no projection, or are not finite")
+    return Projection(mean, matrix, explained)
