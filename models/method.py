@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.scene import Scene
+from models.hsi.scene import Scene
 
 Arrays = Mapping[str, NDArray[np.generic]]
 """Named tensors: what a site uploads, what the coordinator publishes, what a site keeps for itself."""

@@ -38,7 +38,7 @@ def aggregate(settings: Any, previous: Arrays | None, updates: Iterable[Update],
     """
     del seed
     chosen = aggregation_of(settings)
-    fitting, remarks = _fitting(sorted(updates, key=lambda update: update.site), previous)
+    fitting, remarks = taken_together(sorted(updates, key=lambda update: update.site), previous)
     if not fitting:
         raise ValueError("there is no update to average")
     if len(fitting) < chosen.fewest:
@@ -55,8 +55,8 @@ def aggregate(settings: Any, previous: Arrays | None, updates: Iterable[Update],
     return Aggregated(merged, remarks)
 
 
-def _fitting(updates: Sequence[Update], previous: Arrays | None) -> tuple[list[Update], dict[str, str]]:
-    """The updates that can be taken together, and why others cannot."""
+def taken_together(updates: Sequence[Update], previous: Arrays | None) -> tuple[list[Update], dict[str, str]]:
+    """The updates that can be taken together, and why others cannot; of a first round, most have the same tensors."""
     remarks: dict[str, str] = {}
     model = _model(updates) if previous is None else previous
     fitting = []

@@ -1,0 +1,1 @@
+"""Weight Scope Alignment: federated averaging whose sites keep their layers' distributions together."""

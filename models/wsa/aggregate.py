@@ -1,0 +1,67 @@
+"""The coordinator's half of WSA: FedAvg, the scope that the sites' models are to share, and how far they lie apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from models.fedavg.aggregate import aggregate as average
+from models.fedavg.aggregate import taken_together
+from models.fedavg.check import check as check_weights
+from models.fedavg.settings import aggregation_of
+from models.method import Aggregated, Arrays, Declaration, RejectedUpdate, Update
+from models.wsa.first_round import check_sums, project
+from models.wsa.fusion import apart, fuse, middle, spread
+from models.wsa.published import ACTIVE, PREFIX, besides, scope_arrays, weights_of
+from models.wsa.scope import Scopes, scopes_of
+from models.wsa.settings import Alignment, Settings
+
+
+def check(settings: Settings, declaration: Declaration, previous: Arrays | None, arrays: Arrays) -> None:
+    """Looks at sums over pixels in a first round, at weights as FedAvg does in all others.
+
+    Raises:
+        RejectedUpdate: with the figure.
+    """
+    if previous is None:
+        return check_sums(declaration, arrays)
+    if odd := next((name for name in sorted(arrays) if name.startswith(PREFIX)), None):
+        raise RejectedUpdate(f"the tensor {odd!r} is the coordinator's to make, not a site's")
+    check_weights(settings, declaration, weights_of(previous), arrays)
+
+
+def aggregate(settings: Settings, previous: Arrays | None, updates: Iterable[Update], seed: int) -> Aggregated:
+    """The bands' projection in a first round; in all others FedAvg's model to the bit, and what is known of scopes.
+
+    That is the fused scope, the sites' spread, and whether the next round aligns; see `models.wsa.published`.
+
+    Raises:
+        RejectedUpdate, ValueError: see `models.fedavg.aggregate.aggregate` and `models.wsa.first_round.project`.
+    """
+    if previous is None:
+        return Aggregated(project(settings, updates))
+    weights, alignment = weights_of(previous), settings.alignment
+    received, left_out = taken_together(sorted(updates, key=lambda update: update.site), weights)
+    averaged = average(settings, weights, received, seed)
+    models = [scopes_of(update.arrays) for update in received]
+    fused = _fused(settings, received, models)
+    lying_apart = spread(models)
+    active = _active(alignment, previous, float(lying_apart.mean()) if lying_apart.size else 0.0)
+    arrays = {**besides(previous), **averaged.arrays, **scope_arrays(fused, lying_apart, active=active)}
+    remarks = {**left_out, **averaged.remarks}
+    for update, model in zip(received, models, strict=True):
+        said = f"its weight scopes lie {apart(model, fused):.1%} from the fused"
+        remarks[update.site] = f"{remarks[update.site]}; {said}" if update.site in remarks else said
+    return Aggregated(arrays, remarks)
+
+
+def _fused(settings: Settings, received: Sequence[Update], models: Sequence[Scopes]) -> Scopes:
+    if not aggregation_of(settings).plain:  # sites may be bad, and weights are claims
+        return middle(models)
+    return fuse(models, [update.weight * update.discount for update in received], settings.alignment.fusion)
+
+
+def _active(alignment: Alignment, previous: Arrays | None, lying_apart: float) -> bool:
+    if alignment.mode != "auto":
+        return alignment.mode == "always"
+    # Once on it stays on: aligned sites lie together again, which is no reason to let go of them.
+    return lying_apart >= alignment.threshold or (previous is not None and bool(previous.get(ACTIVE, [0])[0]))

@@ -1,0 +1,91 @@
+"""The site's half of WSA."""
+
+from __future__ import annotations
+
+from hashlib import file_digest
+from importlib import import_module
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from models.method import Arrays, Declaration, LocalResult, Report, SiteData, derive_seed
+from models.wsa.first_round import published_projection, sums_arrays
+from models.wsa.networks import NETWORKS
+from models.wsa.pixels import examples, labelled_scenes, sums_of
+from models.wsa.published import weights_of
+from models.wsa.regulariser import ScopeRegulariser
+from models.wsa.scope import scopes_of
+from models.wsa.settings import Settings
+from models.wsa.target import target_of
+from models.wsa.training import train
+
+_MOST_THREADS = 4  # the tensors are small, and the machine has a line to run besides
+
+
+def declare(settings: Settings, data: SiteData) -> Declaration:
+    """What decides whether this site's weights can be averaged with others'.
+
+    Raises:
+        Unusable: the site's scenes do not fit the job; the message says how.
+    """
+    declared = {
+        "network": settings.network,
+        "bands": str(labelled_scenes(settings, data)[0].bands),
+        "classes": str(len(settings.classes)),
+    }
+    reference = settings.alignment.reference
+    if reference is not None and reference in data.weights:
+        with data.weights[reference].open("rb") as file:
+            declared["reference_sha256"] = file_digest(file, "sha256").hexdigest()
+    return declared
+
+
+def local_update(
+    settings: Settings, data: SiteData, previous: Arrays | None, state: Arrays, seed: int, report: Report
+) -> LocalResult:
+    """One round at a site: in the first the sums for the bands' projection, in all others training.
+
+    Raises:
+        Unusable: the site's scenes do not fit the job.
+    """
+    scenes = labelled_scenes(settings, data)
+    if previous is None:
+        sums = sums_of(scenes)
+        return LocalResult(sums_arrays(sums), float(sums.count), {}, {"pixels": float(sums.count)})
+    torch.set_num_threads(min(_MOST_THREADS, torch.get_num_threads()))
+    projection = published_projection(previous)
+    windows, labels = examples(scenes, projection, NETWORKS[settings.network].window)
+    network = first_network(settings, windows.shape[1], data)
+    target = target_of(settings.alignment, arrays_of(network), previous, data)
+    load(network, weights_of(previous))
+    regulariser = None if target is None else ScopeRegulariser(network, target, settings.alignment.strength)
+    loss = train(network, windows, labels, settings.training, regulariser, derive_seed(seed, "training"), report)
+    trained = arrays_of(network)
+    metrics = {"loss": loss, "pixels": float(len(labels)), "aligned": float(target is not None)}
+    if regulariser is not None:
+        metrics["divergence"] = regulariser.penalty()
+    scopes = scopes_of(trained)
+    kept = {"scopes": np.stack([scopes.means, scopes.deviations], axis=1)}
+    return LocalResult(trained, float(len(labels)), kept, metrics)
+
+
+def first_network(settings: Settings, bands: int, data: SiteData) -> nn.Module:
+    """The network that every site starts from, equal at all of them."""
+    torch.manual_seed(settings.init_seed)
+    module, _, function = NETWORKS[settings.network].builder.partition(":")
+    network: nn.Module = getattr(import_module(module), function)(bands, len(settings.classes), data.weights)
+    return network
+
+
+def arrays_of(network: nn.Module) -> dict[str, NDArray[np.generic]]:
+    """The network's floating tensors, statistics of normalisation included; the mean of counters means nothing."""
+    state = network.state_dict()
+    return {name: value.detach().numpy().copy() for name, value in state.items() if value.is_floating_point()}
+
+
+def load(network: nn.Module, weights: Arrays | None) -> None:
+    """Puts weights that a coordinator averaged into a network."""
+    if weights is not None:
+        network.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in weights}, strict=False)

@@ -1,0 +1,31 @@
+"""The networks that sites can train together, by name; each is imported when a site really trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+NetworkName = Literal["spectral-mlp", "sformer-small", "sformer-paper"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where a network comes from.
+
+    Attributes:
+        window: s, side of the windows that it looks at, in pixels.
+        builder: MODULE:FUNCTION; `function(bands, classes, weights)` makes an untrained `torch.nn.Module` of windows
+            (n, bands, s, s) float32 to logits (n, classes). It draws its weights from torch's default generator;
+            `weights` are the site's checked weights files by name, see `models.method.SiteData`.
+    """
+
+    window: int
+    builder: str
+
+
+NETWORKS: Final[Mapping[NetworkName, Network]] = {
+    "spectral-mlp": Network(1, "models.wsa.spectral_mlp:build"),
+    "sformer-small": Network(10, "models.sformer.presets:build_small"),
+    "sformer-paper": Network(10, "models.sformer.presets:build_paper"),
+}

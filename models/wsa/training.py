@@ -1,0 +1,78 @@
+"""A site's training in a round."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.method import Report
+from models.wsa.settings import Training
+
+
+class Pull(Protocol):
+    """Something besides the loss that draws on the weights."""
+
+    def add_gradient(self) -> None:
+        """Adds its gradient to that of the loss."""
+
+
+def train(
+    network: nn.Module,
+    windows: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    recipe: Training,
+    pull: Pull | None,
+    seed: int,
+    report: Report,
+) -> float:
+    """Trains the network in place; the mean loss of the last epoch.
+
+    Args:
+        network: windows to logits (n, k).
+        windows: (n, c, s, s), at least two.
+        labels: (n,) classes from 0.
+        recipe: of the training.
+        pull: besides the loss.
+        seed: of the order of the windows, their turning, and what is random in the network.
+        report: told after each step.
+    """
+    torch.manual_seed(seed)
+    inputs, truth = torch.from_numpy(windows), torch.from_numpy(labels)
+    optimiser = _optimiser(network, recipe)
+    per_epoch = max(1, len(labels) // recipe.batch)
+    steps = recipe.steps or recipe.epochs * per_epoch
+    network.train()
+    losses: list[float] = []
+    while len(losses) < steps:
+        # As equal as they can be: a batch of one window has no deviation to normalise by.
+        for batch in torch.randperm(len(labels)).tensor_split(per_epoch):
+            if len(losses) == steps:
+                break
+            chosen = _turned(inputs[batch]) if recipe.augment else inputs[batch]
+            loss = nn.functional.cross_entropy(network(chosen), truth[batch])
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            if pull is not None:
+                pull.add_gradient()
+            optimiser.step()
+            losses.append(loss.item())
+            report("training", len(losses), steps)
+    return float(np.mean(losses[-per_epoch:]))
+
+
+def _optimiser(network: nn.Module, recipe: Training) -> torch.optim.Optimizer:
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(network.parameters(), rate, momentum=recipe.momentum, weight_decay=decay)
+    return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
+
+
+def _turned(windows: Tensor) -> Tensor:
+    """The batch in one of the eight ways in which a square can lie."""
+    way = int(torch.randint(8, ()))
+    turned = torch.rot90(windows, way % 4, (2, 3))
+    return turned.flip(3) if way >= 4 else turned
