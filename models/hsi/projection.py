@@ -31,17 +31,27 @@ class Projection:
     matrix: NDArray[np.float32]
     explained: float
 
-    def apply(self, spectra: NDArray[np.generic]) -> NDArray[np.float32]:
+    def apply(self, spectra: NDArray[np.generic], valid: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
         """The components (..., c) of spectra (..., b) of integers or floats, in the unit that was fitted.
+
+        Args:
+            spectra: they may lie in a mapped file; of a cube one row is computed at a time.
+            valid: (...), or None where all are; the components of others are 0, those of the mean spectrum.
 
         Raises:
             ValueError: other bands than those fitted.
         """
-        if spectra.shape[-1:] != self.mean.shape:
-            raise ValueError(f"the PCA was fitted on {len(self.mean)} bands, and the cube has {spectra.shape[-1]}")
-        centred = spectra.astype(np.float32)
-        centred -= self.mean
-        return np.asarray(centred @ self.matrix)
+        bands = len(self.mean)
+        if spectra.shape[-1] != bands:
+            transposed = "; is the cube transposed? Its bands come last" if bands in spectra.shape[:-1] else ""
+            raise ValueError(f"the PCA was fitted on {bands} bands, and the cube has {spectra.shape[-1]}{transposed}")
+        components = np.empty((*spectra.shape[:-1], self.matrix.shape[1]), np.float32)
+        # Row by row, a part of a cube gives the same bits as the whole.
+        for row in np.ndindex(spectra.shape[:1] if spectra.ndim > 2 else ()):
+            components[row] = (spectra[row].astype(np.float32) - self.mean) @ self.matrix
+        if valid is not None:
+            components[~valid] = 0
+        return components
 
 
 def fit(sums: BandSums, components: int, scale: Scale = "whiten") -> Projection:

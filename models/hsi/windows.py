@@ -23,9 +23,13 @@ def check_size(shape: tuple[int, ...], size: int) -> None:
 
 def reflected(centres: Pixels, size: int, length: int) -> Pixels:
     """The indices (n, s) along one axis of `length` that the windows of the centres (n,) read."""
-    indices = centres[:, None] + np.arange(size) - size // 2
-    indices = np.abs(indices)
-    return np.asarray(np.where(indices >= length, 2 * (length - 1) - indices, indices))
+    return fold(centres[:, None] + np.arange(size) - size // 2, length)
+
+
+def fold(indices: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    """Indices beyond the ends of an axis of `length`, reflected at its first and its last."""
+    inside = np.abs(indices)
+    return np.asarray(np.where(inside >= length, 2 * (length - 1) - inside, inside))
 
 
 def cut(cube: NDArray[np.generic], pixels: Pixels, size: int) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""Hyperspectral files of a site: cubes, labels, and maps of what a model found."""
