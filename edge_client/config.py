@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edge_client.cubes.settings import CubeSettings
 from protos.artifacts import MEMORY_BANK, WEIGHTS
 from protos.errors import InvalidInput
 
@@ -18,14 +19,12 @@ _MEDIA_TYPES = {"memory-bank": MEMORY_BANK, "weights": WEIGHTS}
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataFolders(BaseModel):
-    """Where the site's own data lies.
+class Data(CubeSettings):
+    """Where the site's own data lies: images, or a cube and what is said of it.
 
     Attributes:
         images: a folder in MVTec layout, with `train/good` in it; relative to the site folder.
     """
-
-    model_config = _STRICT
 
     images: Path | None = None
 
@@ -79,7 +78,7 @@ class SiteConfig(BaseModel):
 
     model_config = _STRICT
 
-    data: DataFolders = DataFolders()
+    data: Data = Data()
     backbones: dict[str, BackboneFile] = {}
     egress: Egress
 
@@ -119,6 +118,16 @@ def site_toml(images: Path | None) -> str:
 [data]
 # A folder in MVTec layout: normal images in train/good, and for `edgefed client evaluate` test/good, test/DEFECT.
 {line}
+# A hyperspectral cube (.mat, ENVI, GeoTIFF, .npz, .npy) and its labels: a raster of the same size in which 0 is
+# unlabelled, points (.csv with row, column, class) or polygons (.geojson with the property "class").
+# cube = "/data/scene.hdr"
+# labels = "/data/labels.tif"
+# variable = "scene"               # the array in a .mat or .npz; label_variable is that of the labels
+# classes = ["corn", "wood"]       # names of the labels 1, 2, ... where their file does not say them
+# bands = ["1-103", 110]           # to use, counted from 1; all where left out
+# bad_bands = ["104-108"]          # to leave out
+# no_data = -9999                  # where the file does not say it
+# wavelengths = [430.5, 440.1]     # nanometres of each band, where the file does not say them
 
 # The egress contract: what may leave this site. Kinds: "memory-bank", "weights".
 [egress]
@@ -133,8 +142,8 @@ max_bytes = 268_435_456
 
 
 def _with_absolute_paths(config: SiteConfig, base: Path) -> SiteConfig:
-    images = config.data.images
-    data = DataFolders(images=None if images is None else base / images)
+    said = {key: getattr(config.data, key) for key in ("images", "cube", "labels")}
+    data = config.data.model_copy(update={key: base / path for key, path in said.items() if path is not None})
     backbones = {
         name: BackboneFile(weights=base / entry.weights, sha256=entry.sha256)
         for name, entry in config.backbones.items()

@@ -1,4 +1,4 @@
-"""What a site gives to the local half of a method: its images, its checked backbones, and a folder for caches."""
+"""What a site gives to the local half of a method: images or a scene, checked backbones, and a folder for caches."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import json
 import logging
 from pathlib import Path
 
-from edge_client.config import BackboneFile, SiteConfig, load_site_config
+from edge_client.config import BackboneFile, Data, SiteConfig, load_site_config
+from edge_client.cubes.scene_file import load_scene
 from edge_client.datasets import training_images
 from edge_client.image_files import ImageFiles, fingerprint, readable_images
+from models.hsi.scene import Scene
 from models.method import Report, SiteData, Unusable
 from protos.errors import IntegrityError, InvalidInput
 from protos.jobs import JobSpec
@@ -22,6 +24,7 @@ class SiteReader:
 
     def __init__(self) -> None:
         self._readable: dict[str, tuple[Path, ...]] = {}
+        self._scene: dict[str, Scene] = {}
 
     def read(self, site_dir: Path, job_dir: Path, spec: JobSpec, report: Report) -> SiteData:
         """The data of a site for one job.
@@ -35,15 +38,31 @@ class SiteReader:
         Raises:
             InvalidInput: `site.toml` has faults.
             IntegrityError: a backbone's file is not the one that `site.toml` means.
-            Unusable: the site names no images, or none of them can be read.
+            Unusable: the site names no images or no cube, or they cannot be read.
         """
         config = load_site_config(site_dir)
-        paths = self._images(config, report) if spec.the_method.data == "images" else ()
         scratch = job_dir / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        return SiteData(
-            ImageFiles(paths), fingerprint(paths), checked_weights(config), scratch, _site_name(site_dir)
-        )  # fmt: skip
+        wanted = spec.the_method.data
+        paths = self._images(config, report) if wanted == "images" else ()
+        key, scenes = self._scenes(config.data, scratch) if wanted == "cube" else (fingerprint(paths), ())
+        return SiteData(ImageFiles(paths), key, checked_weights(config), scratch, _site_name(site_dir), scenes)
+
+    def _scenes(self, data: Data, scratch: Path) -> tuple[str, tuple[Scene, ...]]:
+        """The site's scene, and what changes when it does."""
+        if data.cube is None or data.labels is None:
+            raise Unusable("the site's configuration names no labelled cube; set [data] cube and labels in site.toml")
+        try:
+            key = f"{fingerprint((data.cube, data.labels))} {scratch} {data.model_dump_json()}"
+            key = hashlib.sha256(key.encode()).hexdigest()
+            if key not in self._scene:
+                self._scene = {key: load_scene(data, scratch)}
+                log.info("scene: %s", _described(self._scene[key]))
+        except InvalidInput as error:
+            # The message names the site's own files: it is for the site's log, not for the coordinator.
+            log.error("%s", error)
+            raise Unusable("the site has no labelled scene that can be read; its log says more") from error
+        return key, (self._scene[key],)
 
     def _images(self, config: SiteConfig, report: Report) -> tuple[Path, ...]:
         if config.data.images is None:
@@ -81,6 +100,12 @@ def check_weights(name: str, entry: BackboneFile) -> Path:
     if found != entry.sha256:
         raise IntegrityError(f"{entry.weights} has the SHA-256 {found}, and site.toml promises {entry.sha256}")
     return entry.weights
+
+
+def _described(scene: Scene) -> str:
+    height, width, bands = scene.cube.shape
+    counts = ", ".join(f"{count} {name}" for name, count in scene.counts.items())
+    return f"{height} x {width} pixels, {bands} bands; labelled: {counts}"
 
 
 def _site_name(site_dir: Path) -> str:

@@ -21,13 +21,12 @@ log = logging.getLogger(__name__)
 IN_MEMORY_BYTES = 256 << 20
 
 
-def load_scene(settings: CubeSettings, scratch: Path, wanted: NDArray[np.floating] | None = None) -> Scene:
+def load_scene(settings: CubeSettings, scratch: Path) -> Scene:
     """The cube and its labels; a cube of more than 256 MiB is kept in a file in `scratch` and mapped.
 
     Args:
         settings: of the site.
         scratch: a folder for that file.
-        wanted: wavelengths in nanometres to resample to, or None.
 
     Raises:
         InvalidInput: files that are missing, damaged or do not fit each other, faulty bands, labels without a name.
@@ -36,7 +35,7 @@ def load_scene(settings: CubeSettings, scratch: Path, wanted: NDArray[np.floatin
         raise InvalidInput("the site's configuration names no cube; set [data] cube in site.toml")
     file = open_cube(settings.cube, settings.variable)
     labels, names = read_labels(settings, file)
-    chosen = view(file, settings, wanted)
+    chosen = view(file, settings)
     cube, valid = _read(chosen, scratch)
     if dropped := int((labels[~valid] != 0).sum()):
         log.warning("%d labelled pixels of %s have no data and are left out", dropped, file.path)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Bands = tuple[int | Annotated[str, Field(pattern=r"^\d{1,5}-\d{1,5}$")], ...]
-"""Bands by their number from 1, and ranges of them as "104-108"."""
+_BANDS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+
+
+def _band_range(item: Any) -> Any:
+    if isinstance(item, tuple):
+        return item
+    if isinstance(item, float) or not (found := _BANDS.fullmatch(str(item))):
+        raise ValueError(f'{item!r} names no band; write 104, or "104-108" for a range')
+    return int(found[1]), int(found[2] or found[1])
+
+
+Bands = tuple[Annotated[tuple[int, int], BeforeValidator(_band_range)], ...]
+"""First and last of some bands, counted from 1; written as 104 or "104-108"."""
 
 
 class CubeSettings(BaseModel):

@@ -128,9 +128,8 @@ def _wavelengths(file: CubeFile, settings: CubeSettings) -> NDArray[np.float32] 
 
 def _mask(bands: Bands, count: int, key: str, file: CubeFile) -> NDArray[np.bool_]:
     chosen = np.zeros(count, bool)
-    for item in bands:
-        first, last = (item, item) if isinstance(item, int) else map(int, item.split("-"))
+    for first, last in bands:
         if not 1 <= first <= last <= count:
-            raise InvalidInput(f"{key} names {item}, and {file.path} has the bands 1 to {count}")
+            raise InvalidInput(f"{key} names {first} to {last}, and {file.path} has the bands 1 to {count}")
         chosen[first - 1 : last] = True
     return chosen

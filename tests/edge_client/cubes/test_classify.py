@@ -76,13 +76,6 @@ def test_a_cube_of_other_bands_or_transposed_is_refused(tmp_path: Path, made: Ma
         classify(opened(tmp_path / "b.npy"), projection, WINDOW, by_weights(4), nothing)
 
 
-def test_wavelengths_of_the_site_that_do_not_fit_tell_of_a_transposed_cube(tmp_path: Path, made: Made) -> None:
-    np.save(tmp_path / "a.npy", made[0].transpose(2, 0, 1))
-    settings = CubeSettings(wavelengths=tuple(range(400, 480, 10)))
-    with pytest.raises(InvalidInput, match=r"30 bands and site.toml gives 8 wavelengths; is the cube transposed\?"):
-        view(open_cube(tmp_path / "a.npy"), settings)
-
-
 def test_a_band_that_is_zero_or_nan_is_told(tmp_path: Path, made: Made, projection: Projection) -> None:
     cube = made[0].astype(np.float32)
     cube[:, :, 3] = 0

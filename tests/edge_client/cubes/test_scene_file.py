@@ -27,7 +27,7 @@ class Folder:
         np.savez(self.path / "labels.npz", gt=labels)
         said = {"cube": "cube.npz", "labels": "labels.npz", "classes": NAMES, **settings}
         said |= {key: self.path / said[key] for key in ("cube", "labels") if said[key]}
-        return load_scene(CubeSettings.model_validate(said), self.path, wanted)
+        return load_scene(CubeSettings.model_validate(said), self.path)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_real_scenes_are_read_with_the_names_and_wavelengths_they_carry(scen
     assert scene.cube.shape == (95, 95, 156) and len(scene.class_names) == 3 and min(scene.counts.values()) > 100
     pavia = scenes / "pavia_u_lr.npz"
     names = tuple(f"class {number}" for number in range(1, 10))
-    scene = load_scene(CubeSettings(cube=pavia, labels=pavia, classes=names, bands=("11-60",)), tmp_path)
+    scene = load_scene(CubeSettings(cube=pavia, labels=pavia, classes=names, bands=((11, 60),)), tmp_path)
     assert scene.cube.shape == (80, 50, 50) and sum(scene.counts.values()) == 621
     assert scene.wavelengths is not None and scene.wavelengths.shape == (50,)
     with pytest.raises(InvalidInput, match="does not name its classes 1 to 9"):
@@ -138,24 +138,10 @@ def test_bands_are_chosen_by_number_and_range(folder: Folder, made: Made) -> Non
     scene = folder.load(*made, bands=("2-5", 8), bad_bands=(3,), wavelengths=tuple(range(400, 480, 10)))
     assert (scene.cube == made[0][:, :, [1, 3, 4, 7]]).all()
     assert scene.wavelengths is not None and scene.wavelengths.tolist() == [410, 430, 440, 470]
-    with pytest.raises(InvalidInput, match=r"bad_bands names 9, and .* has the bands 1 to 8"):
+    with pytest.raises(InvalidInput, match=r"bad_bands names 9 to 9, and .* has the bands 1 to 8"):
         folder.load(*made, bad_bands=(9,))
     with pytest.raises(InvalidInput, match=r"no band of .* is left"):
         folder.load(*made, bad_bands=("1-8",))
-
-
-def test_a_site_with_other_bands_is_resampled_or_refused_by_name(folder: Folder, made: Made) -> None:
-    own, wanted = tuple(range(400, 480, 10)), np.array([405.0, 415.0])
-    scene = folder.load(*made, wanted, wavelengths=own)
-    assert (
-        scene.cube.shape == (24, 30, 2) and scene.wavelengths is not None and scene.wavelengths.tolist() == [405, 415]
-    )
-    assert np.allclose(scene.cube[..., 0], made[0][..., :2].mean(axis=2))
-    with pytest.raises(InvalidInput, match=r"nobody says those of .*cube.npz: give the centre of each band"):
-        folder.load(*made, wanted)
-    with pytest.raises(InvalidInput, match="nothing near 1 of the job's 2 wavelengths: 900 nm"):
-        folder.load(*made, np.array([450.0, 900.0]), wavelengths=own)
-    assert (folder.load(*made, np.array(own), wavelengths=own).cube == made[0]).all()
 
 
 def test_a_large_cube_is_kept_in_a_file(folder: Folder, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
