@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_client.cli_hypersigma import import_app, keys_app
+
 if TYPE_CHECKING:
     from edge_client.bundle.bundle import Bundle
 
 model_app = typer.Typer(no_args_is_help=True, help="Compiled models as files: export one, verify one.")
+model_app.add_typer(keys_app, name="keys")
+model_app.add_typer(import_app, name="import")
 
 StateDir = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="A site's state folder; $XDG_STATE_HOME/edgefed/client.")

@@ -46,7 +46,7 @@ def export(graph: ScoringGraph, size: int) -> bytes:
     if graph.generator is not None:
         inputs |= {"generator_weight": (torch.zeros(width, width), {}), "generator_bias": (torch.zeros(width), {})}
     arguments, shapes = (dict(zip(inputs, part, strict=True)) for part in zip(*inputs.values(), strict=True))
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         program = torch.onnx.export(
             graph, tuple(arguments.values()), dynamo=True, opset_version=OPSET, dynamic_shapes=shapes,
             input_names=tuple(inputs), output_names=OUTPUTS, external_data=False, verbose=False,
@@ -55,7 +55,7 @@ def export(graph: ScoringGraph, size: int) -> bytes:
         raise RuntimeError("torch.onnx.export gave no program")
     model: onnx.ModelProto = program.model_proto
     _name_nodes(model.graph.node)
-    _forget_origin(model)
+    forget_origin(model)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
 
@@ -70,7 +70,7 @@ def _name_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
         node.name = f"{part}/{node.op_type}_{number}"
 
 
-def _forget_origin(model: onnx.ModelProto) -> None:
+def forget_origin(model: onnx.ModelProto) -> None:
     """Removes what the exporter leaves for its developers: source paths, stack traces, its own names of things."""
     model.ClearField("metadata_props")
     model.ClearField("doc_string")
@@ -84,7 +84,7 @@ def _forget_origin(model: onnx.ModelProto) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps the exporter from talking of packages that are not needed and of its own deprecated calls."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level

@@ -53,9 +53,7 @@ class SpectralAdapter(nn.Module):
 
     def __init__(self, side: int) -> None:
         super().__init__()
-        self.blocks = sampling_blocks(
-            SUMMARY, _HEADS, _DEPTH, interval=_INTERVAL, points=_POINTS, grid=(side, side)
-        )
+        self.blocks = sampling_blocks(SUMMARY, _HEADS, _DEPTH, interval=_INTERVAL, points=_POINTS, grid=(side, side))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(b, T, 128) to (b, T, 128)."""

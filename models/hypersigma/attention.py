@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -29,7 +31,8 @@ class FullAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(b, n, E) to (b, n, E)."""
         query, key, value = (_split(part, self.heads) for part in self.qkv(tokens).chunk(3, dim=-1))
-        return self.proj(_merge(functional.scaled_dot_product_attention(query, key, value)))
+        attended: Tensor = self.proj(_merge(functional.scaled_dot_product_attention(query, key, value)))
+        return attended
 
 
 class SparseSamplingAttention(nn.Module):
@@ -71,17 +74,19 @@ class SparseSamplingAttention(nn.Module):
         places = self.centres[:, None] + (offsets.float() if offsets.dtype.itemsize < 4 else offsets)
         parts = _split(query, self.heads), _split(key, self.heads), _split(value, self.heads)
         attend = self._from_table if self.sampling == "table" else self._from_grid
-        return self.proj(_merge(attend(*parts, places).to(tokens.dtype)))
+        attended: Tensor = self.proj(_merge(attend(*parts, places).to(tokens.dtype)))
+        return attended
 
     def _from_table(self, query: Tensor, key: Tensor, value: Tensor, places: Tensor) -> Tensor:
         """(b, heads, n, d) three times and (b, heads, n, P, 2) to (b, heads, n, d)."""
         corners, shares = _bilinear(places, self.grid)
         flat = corners.flatten(3)
-        products = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
-        logits = (products.gather(3, flat).reshape(shares.shape) * shares).sum(-1)
+        products = query @ key.transpose(2, 3)
+        logits = (products.gather(3, flat).reshape(shares.shape) * shares).sum(-1) * query.shape[-1] ** -0.5
         weights = (logits.softmax(-1)[..., None] * shares).flatten(3)
         table = torch.zeros_like(products, dtype=weights.dtype).scatter_add(3, flat, weights)
-        return table.to(value.dtype) @ value
+        mixed: Tensor = table.to(value.dtype) @ value
+        return mixed
 
     def _from_grid(self, query: Tensor, key: Tensor, value: Tensor, places: Tensor) -> Tensor:
         """As `_from_table`; keys and values are sampled together."""
@@ -94,7 +99,22 @@ class SparseSamplingAttention(nn.Module):
         sampled = functional.grid_sample(maps.to(grid.dtype), grid, align_corners=False)
         keys, values = sampled.reshape(batch, heads, 2, depth, count, -1).unbind(2)
         logits = (query.transpose(2, 3)[..., None] * keys).sum(2) * depth**-0.5
-        return (logits.softmax(-1)[:, :, None] * values).sum(-1).transpose(2, 3)
+        mixed: Tensor = (logits.softmax(-1)[:, :, None] * values).sum(-1)
+        return mixed.transpose(2, 3)
+
+
+@contextmanager
+def sampling_by(network: nn.Module, form: Sampling) -> Iterator[None]:
+    """Has all sampling attention of a network take one form, until the end of the block."""
+    parts = [part for part in network.modules() if isinstance(part, SparseSamplingAttention)]
+    before = [part.sampling for part in parts]
+    for part in parts:
+        part.sampling = form
+    try:
+        yield
+    finally:
+        for part, own in zip(parts, before, strict=True):
+            part.sampling = own
 
 
 def _split(tokens: Tensor, heads: int) -> Tensor:
@@ -127,12 +147,21 @@ def _bilinear(places: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
     Returns:
         indices (..., 4) int64 of tokens, and shares (..., 4), which are 0 for tokens outside the grid.
     """
-    low = places.floor()
-    part = places - low
-    ends = torch.stack([low, low + 1], dim=-1)  # (..., 2, 2): column and row, below and above
-    limits = places.new_tensor([[grid[1] - 1], [grid[0] - 1]])
-    inside = (ends >= 0) & (ends <= limits)
-    shares = torch.stack([1 - part, part], dim=-1) * inside
-    indices = ends.clamp(min=torch.zeros_like(limits), max=limits).long()
-    tokens = indices[..., 1, :, None] * grid[1] + indices[..., 0, None, :]
-    return tokens.flatten(-2), (shares[..., 1, :, None] * shares[..., 0, None, :]).flatten(-2)
+    (columns, across), (rows, down) = (
+        _two_neighbours(place, length) for place, length in zip(places.unbind(-1), reversed(grid), strict=True)
+    )
+    tokens = rows[..., :, None] * grid[1] + columns[..., None, :]
+    return tokens.flatten(-2), (down[..., :, None] * across[..., None, :]).flatten(-2)
+
+
+def _two_neighbours(place: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Along one axis: the indices (..., 2) int64 around each place (...), and shares (..., 2), 0 where outside."""
+    low = place.floor()
+    part = place - low
+    shares = torch.stack([(1 - part) * _inside(low, length), part * _inside(low + 1, length)], dim=-1)
+    indices = torch.stack([low, low + 1], dim=-1).clamp(0, length - 1)
+    return indices.long(), shares
+
+
+def _inside(index: Tensor, length: int) -> Tensor:
+    return (index >= 0) & (index < length)

@@ -52,7 +52,8 @@ class Mlp(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(b, n, E) to (b, n, E)."""
-        return self.fc2(functional.gelu(self.fc1(tokens)))
+        changed: Tensor = self.fc2(functional.gelu(self.fc1(tokens)))
+        return changed
 
 
 def full_blocks(width: int, heads: int, depth: int) -> nn.ModuleList:

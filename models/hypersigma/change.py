@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -82,6 +84,6 @@ def _collapse(grid: tuple[int, int]) -> nn.Sequential:
     if widths is None:
         raise ValueError(f"change detection takes 5 x 5 or 7 x 7 patches, not {grid[0]} x {grid[1]}")
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         layers += [nn.Conv2d(inputs, outputs, 3), nn.ReLU()]
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], 2, 1))

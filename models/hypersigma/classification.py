@@ -47,7 +47,7 @@ class PixelClassifier(nn.Module):
         """(b, C, h, w) to logits (b, K)."""
         spatial = self.spat_encoder.features(cube)
         [spectral] = self.spec_encoder(cube)
-        parts = []
+        parts: list[Tensor] = []
         # The official head numbers the levels from the deepest on.
         for number, neck, feature in zip((4, 3, 2, 1), self.spat_encoder.necks(), spatial, strict=True):
             reduction = self.get_submodule(f"DR{number}").get_parameter("weight").flatten(1)
@@ -71,7 +71,7 @@ class PixelClassifier(nn.Module):
 def classifier_shapes(name: str, inputs: int, classes: int) -> dict[str, tuple[int, ...]]:
     """Shapes of a classifier of three layers that an official encoder carries and never uses."""
     widths = (inputs, 128, 64, classes)
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for index in range(3):
         shapes |= with_bias(f"{name}.{index}", widths[index + 1], widths[index])
     return shapes
@@ -81,4 +81,5 @@ def _average(neck: nn.Module, feature: Tensor) -> Tensor:
     """The mean over pixels of `neck(feature)`, (b, E), from (b, E, h, w)."""
     if isinstance(neck, Doubling):
         return neck.average(feature)
-    return neck(feature).mean((2, 3))
+    coarser: Tensor = neck(feature)
+    return coarser.mean((2, 3))

@@ -67,4 +67,5 @@ class TargetDetector(DetectionFeatures):
     def forward(self, cube: Tensor, target: Tensor) -> Tensor:
         """(b, C, h, w) and the target's spectrum (b, C) to scores (b, h // p, w // p), larger where more alike."""
         wanted = self.conv_ts(target)[:, :, None, None]
-        return (self.features(cube) * wanted).sum(1)
+        scores: Tensor = (self.features(cube) * wanted).sum(1)
+        return scores

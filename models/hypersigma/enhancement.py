@@ -21,7 +21,7 @@ class SpectralEnhancement(nn.Sequential):
 
     def factors(self, spectral: Tensor) -> Tensor:
         """(b, T, features) to 1 + w, (b, channels), in [1, 2]."""
-        weights: Tensor = super().forward(spectral.mean(2))
+        weights: Tensor = super().forward(spectral.mean(2))  # type: ignore[no-untyped-call]
         return 1 + weights
 
     def forward(self, spatial: Tensor, spectral: Tensor) -> Tensor:  # type: ignore[override]

@@ -51,11 +51,10 @@ def _materialised(module: nn.Module) -> bool:
     if not any(tensor.is_meta for tensor in tensors):
         return False
     module.to_empty(device="cpu", recurse=False)
-    if isinstance(reset := getattr(module, "reset_parameters", None), type(module.to_empty)):
+    for tensor in module.parameters(recurse=False):
+        tensor.zero_()  # what is carried under an official name and never used stays so
+    if callable(reset := getattr(module, "reset_parameters", None)):
         reset()
-    else:  # carried under an official name, and never used
-        for tensor in module.parameters(recurse=False):
-            tensor.zero_()
     return True
 
 

@@ -127,8 +127,8 @@ class SpatialAutoencoder(MaskedAutoencoder):
         """(b, C, h, w) to (b, N, p * p * C), the bands of a pixel together."""
         patch, (rows, columns) = self.window.patch, self.window.grid
         cut = cube[:, :, : rows * patch, : columns * patch]
-        patches = cut.unflatten(3, (columns, patch)).unflatten(2, (rows, patch))  # (b, C, rows, p, columns, p)
-        return patches.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+        patches = cut.reshape(*cube.shape[:2], rows, patch, columns, patch)
+        return patches.permute(0, 2, 4, 3, 5, 1).reshape(len(cube), rows * columns, -1)
 
 
 class SpectralAutoencoder(MaskedAutoencoder):

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.hypersigma.adapters import SpatialAdapter, SpectralAdapter
-from models.hypersigma.unused_restoration import carry_restoration
 from models.hypersigma.enhancement import SpectralEnhancement
 from models.hypersigma.sizes import Size, Window
 from models.hypersigma.spatial import SpatialViT
 from models.hypersigma.spectral import SUMMARY, SpectralViT
+from models.hypersigma.unused_restoration import carry_restoration
 
 
 class _Restorer(nn.Module):
@@ -75,9 +75,7 @@ class Denoiser(_Restorer):
     def __init__(self, size: Size, window: Window, *, complete: bool = False) -> None:
         if window.patch != 2 or window.height % 2 or window.width % 2:
             raise ValueError("denoising takes patches of 2 pixels and an even number of rows and columns")
-        super().__init__(
-            size, window, tokens=100, positions=True, doubled=True, drop_path=0.1, complete=complete
-        )
+        super().__init__(size, window, tokens=100, positions=True, doubled=True, drop_path=0.1, complete=complete)
         self.conv_tail = nn.Conv2d(window.bands, window.bands, 3, padding=1)
 
     def forward(self, cube: Tensor) -> Tensor:
@@ -102,9 +100,7 @@ class SuperResolver(_Restorer):
     def __init__(self, size: Size, window: Window, scale: int, *, complete: bool = False) -> None:
         if window.patch != 1 or scale < 2 or scale & (scale - 1):
             raise ValueError("super-resolution takes patches of 1 pixel and a scale of 2, 4, 8 or a higher power of 2")
-        super().__init__(
-            size, window, tokens=36, positions=False, doubled=False, drop_path=0.0, complete=complete
-        )
+        super().__init__(size, window, tokens=36, positions=False, doubled=False, drop_path=0.0, complete=complete)
         bands = window.bands
         self.conv_tail = nn.Conv2d(2 * bands, bands, 3, padding=1)
         stages: list[nn.Module] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -50,7 +49,7 @@ class SceneClassifier(nn.Module):
     def forward(self, cube: Tensor) -> Tensor:
         """(b, C, h, w) to logits (b, K, h, w)."""
         [spectral] = self.spec_encoder(cube)
-        logits = self.cls(self.conv.bias[None, :, None, None])
+        logits: Tensor = self.cls(self.conv.get_parameter("bias")[None, :, None, None])
         mixing = self.conv.weight.chunk(4, dim=1)
         # The official head numbers the levels from the deepest on.
         for number, feature in zip((4, 3, 2, 1), self.spat_encoder(cube), strict=True):

@@ -60,7 +60,7 @@ class Window:
             raise ValueError(f"a cube of {self.bands} bands in patches of {self.patch} pixels: both must be 1 or more")
         if min(self.height, self.width) < self.patch:
             raise ValueError(
-                f"an image of {self.height} x {self.width} pixels is smaller than a patch of {self.patch} x {self.patch}"
+                f"an image of {self.height} x {self.width} pixels is smaller than a patch of {self.patch} pixels square"
             )
 
     @property

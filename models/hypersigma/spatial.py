@@ -26,7 +26,8 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, cube: Tensor) -> Tensor:
         """(b, C, h, w) to (b, h // p * w // p, E), row by row."""
-        return self.proj(cube).flatten(2).transpose(1, 2)
+        features: Tensor = self.proj(cube)
+        return features.flatten(2).transpose(1, 2)
 
 
 class SpatialViT(nn.Module):
@@ -78,7 +79,7 @@ class SpatialViT(nn.Module):
         if self.pos_embed is not None:
             tokens = tokens + self.pos_embed
         found = run_blocks(self.blocks, tokens, self.outputs)
-        return [part.transpose(1, 2).unflatten(2, self.window.grid) for part in found]
+        return [part.transpose(1, 2).reshape(len(cube), -1, *self.window.grid) for part in found]
 
     def necks(self) -> list[nn.Module]:
         """The four modules behind the features; empty where there are none."""
@@ -108,7 +109,8 @@ class Doubling(nn.Sequential):
 
     def average(self, feature: Tensor) -> Tensor:
         """The mean over pixels of the doubled feature, (b, E), without making it: every pixel gives four."""
-        kernel, bias = self[0].weight, self[0].bias
+        [convolution] = self
+        kernel, bias = convolution.get_parameter("weight"), convolution.get_parameter("bias")
         return feature.mean((2, 3)) @ kernel.mean((2, 3)) + bias
 
 

@@ -110,7 +110,7 @@ class SpectralViT(nn.Module):
 
 def crossed(tokens: int, sets: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the convolutions over tokens that most official spectral encoders carry and never use."""
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for index in range(sets):
         shapes |= with_bias(f"conv_q.{index}", tokens, tokens, 1, 1)
         shapes |= with_bias(f"conv_k.{index}", tokens, tokens, 1)

@@ -30,9 +30,7 @@ class Unmixer(nn.Module):
     def __init__(self, size: Size, window: Window, materials: int, *, complete: bool = False) -> None:
         super().__init__()
         self.spat_encoder = SpatialViT(size, window, positions=False)
-        self.spec_encoder = SpectralViT(
-            size, window, tokens=_TOKENS, outputs={size.outputs[-1]: "l4"}, positions=False
-        )
+        self.spec_encoder = SpectralViT(size, window, tokens=_TOKENS, outputs={size.outputs[-1]: "l4"}, positions=False)
         # Kernels of the levels from the deepest on, which the official network calls the first.
         for number, kernel in enumerate((1, 1, 3, 3), start=1):
             self.add_module(f"conv_features{number}", nn.Conv2d(size.width, _TOKENS, 1, bias=False))
