@@ -3,7 +3,7 @@ import logging
 import numpy as np
 import pytest
 
-from models.hsi.splits import RANDOM_WARNING, Split, disjoint_split, random_split, shared_windows
+from models.hsi.splits import RANDOM_WARNING, Split, check_trained, disjoint_split, random_split, shared_windows
 from models.hsi.windows import cut
 from tests.models.hsi.conftest import Labelled
 
@@ -74,3 +74,12 @@ def test_a_scene_without_labels_is_refused() -> None:
 def test_a_scene_too_small_for_its_blocks_is_refused_with_advice(fields: Labelled) -> None:
     with pytest.raises(ValueError, match="use smaller windows or larger blocks"):
         disjoint_split(fields[1][:22, :22], 20, seed=0, block=11)
+
+
+def test_a_class_without_training_pixels_is_refused_by_name(fields: Labelled) -> None:
+    labels, names = fields[1], ("corn", "soy", "wood")
+    split = disjoint_split(labels, 4, seed=0)
+    check_trained(split, labels, names)
+    without = Split(split.train[labels[tuple(split.train.T)] != 2], split.test, "disjoint", 4)
+    with pytest.raises(ValueError, match="no training pixel is of the class soy, which is tested"):
+        check_trained(without, labels, names)
