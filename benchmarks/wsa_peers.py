@@ -10,7 +10,8 @@ from torch import nn
 
 from models.method import Arrays, Update
 from models.wsa.fusion import fuse
-from models.wsa.published import besides, weights_of
+from models.wsa.merging import aligned
+from models.wsa.published import weights_of
 from models.wsa.scope import scopes_of
 
 
@@ -62,16 +63,4 @@ def aligned_hard(updates: Sequence[Update]) -> list[Update]:
     """Uploads whose layers are shifted and stretched to the mean of the sites' scopes, after the training."""
     scopes = [scopes_of(update.arrays) for update in updates]
     target = fuse(scopes, [update.weight for update in updates], "mean")
-    moved = []
-    for update, own in zip(updates, scopes, strict=True):
-        arrays = dict(update.arrays)
-        for index, name in enumerate(own.names):
-            stretch = target.deviations[index] / own.deviations[index]
-            arrays[name] = (target.means[index] + stretch * (arrays[name] - own.means[index])).astype(np.float32)
-        moved.append(Update(update.site, update.weight, arrays))
-    return moved
-
-
-def with_besides(previous: Arrays, weights: Arrays) -> dict[str, np.ndarray]:
-    """A global model with other weights and the same projection of the bands."""
-    return {**besides(previous), **weights}
+    return [Update(update.site, update.weight, aligned(update.arrays, target)) for update in updates]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_client.cli_hypersigma import import_app, keys_app
+from edge_client.cli_merge import merge
 
 if TYPE_CHECKING:
     from edge_client.bundle.bundle import Bundle
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 model_app = typer.Typer(no_args_is_help=True, help="Compiled models as files: export one, verify one.")
 model_app.add_typer(keys_app, name="keys")
 model_app.add_typer(import_app, name="import")
+model_app.command()(merge)
 
 StateDir = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="A site's state folder; $XDG_STATE_HOME/edgefed/client.")
