@@ -88,8 +88,8 @@ def _sparse(attention: SparseSamplingAttention, tokens: Tensor) -> Tensor:
     depth = width // heads
     query, key, value = attention.qkv(tokens).split(width, dim=2)
     offsets = attention.sampling_offsets(query).reshape(batch, count, heads, points, 2).permute(0, 2, 1, 3, 4)
-    y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
-    centres = torch.stack([x.reshape(-1) / columns, y.reshape(-1) / rows], dim=1).to(tokens)[:, None]
+    y, x = torch.meshgrid(*(torch.arange(size).to(tokens) + 0.5 for size in attention.grid), indexing="ij")
+    centres = torch.stack([x.reshape(-1) / columns, y.reshape(-1) / rows], dim=1)[:, None]
     grid = 2 * (centres + offsets / tokens.new_tensor([columns, rows])) - 1
     grid = grid.reshape(batch * heads, count, points, 2)
 

@@ -81,8 +81,8 @@ class SparseSamplingAttention(nn.Module):
         """(b, heads, n, d) three times and (b, heads, n, P, 2) to (b, heads, n, d)."""
         corners, shares = _bilinear(places, self.grid)
         flat = corners.flatten(3)
-        products = query @ key.transpose(2, 3)
-        logits = (products.gather(3, flat).reshape(shares.shape) * shares).sum(-1) * query.shape[-1] ** -0.5
+        products = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)
+        logits = (products.gather(3, flat).reshape(shares.shape) * shares).sum(-1)
         weights = (logits.softmax(-1)[..., None] * shares).flatten(3)
         table = torch.zeros_like(products, dtype=weights.dtype).scatter_add(3, flat, weights)
         mixed: Tensor = table.to(value.dtype) @ value

@@ -54,8 +54,8 @@ def read_checkpoint(path: Path, branch: Branch) -> Checkpoint:
     if differences := _differences(tensors, branch, size):
         lines = "\n  ".join(differences[:_FEW])
         raise Unusable(
-            f"{path} is no published HyperSIGMA checkpoint: of the {branch} branch, {size}, {len(differences)} tensors "
-            f"differ, first\n  {lines}"
+            f"{path} is no published HyperSIGMA checkpoint of the {branch} branch; tensors that are not as in the one "
+            f"of size {size}: {len(differences)}, first\n  {lines}"
         )
     return Checkpoint(branch, size, tensors)
 

@@ -44,7 +44,7 @@ class Decoder(nn.Module):
     def decode(self, visible: Tensor, order: Tensor) -> Tensor:
         """Visible tokens (b, n, E) and the places (b, N) of visible, then masked tokens, to all values (b, N, V)."""
         seen = self.decoder_embed(visible)
-        hidden = self.mask_token.expand(len(seen), order.shape[1] - seen.shape[1], -1)
+        hidden = self.mask_token.expand(seen.shape[0], order.shape[1] - seen.shape[1], -1)
         places = order.argsort(dim=1)[:, :, None].expand(-1, -1, _WIDTH)
         tokens = torch.cat([seen, hidden.to(seen.dtype)], dim=1).gather(1, places) + self.decoder_pos_embed
         for block in self.decoder_blocks:
@@ -128,7 +128,7 @@ class SpatialAutoencoder(MaskedAutoencoder):
         patch, (rows, columns) = self.window.patch, self.window.grid
         cut = cube[:, :, : rows * patch, : columns * patch]
         patches = cut.reshape(*cube.shape[:2], rows, patch, columns, patch)
-        return patches.permute(0, 2, 4, 3, 5, 1).reshape(len(cube), rows * columns, -1)
+        return patches.permute(0, 2, 4, 3, 5, 1).reshape(cube.shape[0], rows * columns, -1)
 
 
 class SpectralAutoencoder(MaskedAutoencoder):

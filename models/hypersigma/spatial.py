@@ -79,7 +79,8 @@ class SpatialViT(nn.Module):
         if self.pos_embed is not None:
             tokens = tokens + self.pos_embed
         found = run_blocks(self.blocks, tokens, self.outputs)
-        return [part.transpose(1, 2).reshape(len(cube), -1, *self.window.grid) for part in found]
+        # By shape and not by len, which an exporter takes for a constant.
+        return [part.transpose(1, 2).reshape(cube.shape[0], -1, *self.window.grid) for part in found]
 
     def necks(self) -> list[nn.Module]:
         """The four modules behind the features; empty where there are none."""
