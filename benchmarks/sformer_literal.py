@@ -67,6 +67,15 @@ def literal(network: SFormer) -> SFormer:
     """A copy of the network with its own weights that computes as the paper's code does."""
     peer = copy.deepcopy(network)
     peer.stem = LiteralStem(peer.stem)  # type: ignore[assignment]
+    for kernel_block in peer.kernel_blocks:
+        selection = kernel_block.attention.selection  # type: ignore[union-attr]
+        selection.far = _convolution(selection.far)  # type: ignore[union-attr, arg-type, assignment]
     for block in peer.token_blocks:
         block.attention = LiteralSelection(block.attention)  # type: ignore[arg-type, union-attr]
     return peer
+
+
+def _convolution(small: nn.Conv2d) -> nn.Conv2d:
+    wide = nn.Conv2d(small.in_channels, small.out_channels, 5, padding=4, dilation=2, groups=small.groups)
+    wide.weight, wide.bias = small.weight, small.bias
+    return wide

@@ -1,1 +1,1 @@
-"""SFormer, a selective transformer that classifies hyperspectral pixels by the window around each (arXiv 2410.03171)."""
+"""SFormer, a selective transformer that tells the class of a pixel by the window around it (arXiv 2410.03171)."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.sformer.architecture import Architecture
+from models.sformer.positions import SmallGridConvolution
 from models.sformer.token_selective import ChannelNorm
 
 _LAYER_SCALE = 1e-2
@@ -25,7 +26,7 @@ class KernelSelection(nn.Module):
         super().__init__()
         half, bottleneck = channels // 2, max(channels // 16, _LEAST_BOTTLENECK)
         self.near = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.far = nn.Conv2d(channels, channels, 5, padding=4, dilation=2, groups=channels)
+        self.far = SmallGridConvolution(channels, 5, dilation=2)
         self.near_half = nn.Conv2d(channels, half, 1)
         self.far_half = nn.Conv2d(channels, half, 1)
         self.spatial_gate = nn.Conv2d(2, 2, 1) if spatial_selection == "sigmoid" else None
@@ -39,7 +40,7 @@ class KernelSelection(nn.Module):
         """(b, C, h, w) to the same."""
         near = self.near(features)
         halves = torch.cat([self.near_half(near), self.far_half(self.far(near))], dim=1)
-        selected = halves.unflatten(1, (2, -1)) * self._spatial(halves) * self._spectral(halves)
+        selected = _by_kernel(halves) * self._spatial(halves) * self._spectral(halves)
         gated: Tensor = features * self.gate(selected.sum(dim=1)).sigmoid()
         return gated
 
@@ -49,12 +50,18 @@ class KernelSelection(nn.Module):
         if self.spatial_gate is None:
             return mean[:, None]
         highest = halves.amax(dim=1, keepdim=True)
-        return self.spatial_gate(torch.cat([mean, highest], dim=1)).sigmoid()[:, :, None]
+        gates: Tensor = self.spatial_gate(torch.cat([mean, highest], dim=1)).sigmoid()
+        return gates[:, :, None]
 
     def _spectral(self, halves: Tensor) -> Tensor:
         """A gate for each kernel and channel, (b, 2, C / 2, 1, 1); the two of a channel sum to 1."""
         pooled = halves.mean(dim=(2, 3), keepdim=True)
-        return self.spectral_gate(self.squeeze(pooled)).unflatten(1, (2, -1)).softmax(dim=1)
+        return _by_kernel(self.spectral_gate(self.squeeze(pooled))).softmax(dim=1)
+
+
+def _by_kernel(halves: Tensor) -> Tensor:
+    """(b, C, ...) to (b, 2, C / 2, ...)."""
+    return halves.reshape(halves.shape[0], 2, -1, *halves.shape[2:])
 
 
 class KernelSelectiveAttention(nn.Module):

@@ -36,7 +36,7 @@ class Stem(nn.Module):
     def joined(self) -> tuple[Tensor, Tensor]:
         """The kernel (C, c, patch + 2, patch + 2) and bias (C,) of both convolutions together."""
         local, embed = self.local, self.embed
-        assert local.bias is not None and embed.bias is not None  # noqa: S101 - for the type checker
+        assert local.bias is not None and embed.bias is not None
         kernel = functional.conv_transpose2d(embed.weight, local.weight)
         return kernel, embed.bias + embed.weight.sum(dim=(2, 3)) @ local.bias
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _BELOW_ZERO = -1e-38  # the least normal float32: x > this is x >= 0
-_STEPS = 12
+_SEARCH_STEPS = 8
 
 
 def kth_highest(scores: Tensor, keep: int) -> Tensor:
@@ -34,7 +34,7 @@ def selected_softmax(scores: Tensor, keep: int) -> Tensor:
     """
     if keep >= scores.shape[-1]:
         return scores.softmax(dim=-1)
-    weights: Tensor = _SelectedSoftmax.apply(scores, keep)
+    weights: Tensor = _SelectedSoftmax.apply(scores, keep)  # type: ignore[no-untyped-call]
     return weights
 
 
@@ -43,15 +43,38 @@ class _SelectedSoftmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, keep: int) -> Tensor:
-        ctx.mark_dirty(scores)
         # Softmax does not change when a row is shifted, and the shifted row tells the kept by their sign.
         scores.sub_(kth_highest(scores, keep))
-        functional.threshold_(scores, _BELOW_ZERO, -torch.inf)
-        torch.softmax(scores, dim=-1, out=scores)
-        ctx.save_for_backward(scores)
-        return scores
+        functional.threshold(scores, _BELOW_ZERO, -torch.inf, inplace=True)
+        weights = scores.softmax(dim=-1)
+        ctx.save_for_backward(weights)
+        return weights
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (weights,) = ctx.saved_tensors
         return torch._softmax_backward_data(gradients[0], weights, -1, weights.dtype), None
+
+
+def searched_softmax(scores: Tensor, keep: int) -> Tensor:
+    """`selected_softmax` where a sort is slow and a top-k too, as in ONNX Runtime on a CPU.
+
+    The border between kept and forgotten scores is searched for by counting the scores above it, each time where the
+    counts so far put it. Few rows end with a score more than `keep`: the one that lies nearest to the border.
+    """
+    count = scores.shape[-1]
+    if keep >= count:
+        return scores.softmax(dim=-1)
+    low, high = scores.amin(dim=-1), scores.amax(dim=-1)
+    # How many scores reach them. The highest one counts as just above all, so that the two always differ.
+    reach_low, reach_high = torch.full_like(low, count), torch.zeros_like(high)
+    for _ in range(_SEARCH_STEPS):
+        # Between 0.1 and 0.9, lest one of the ends never moves.
+        share = ((reach_low - keep) / (reach_low - reach_high)).clamp(0.1, 0.9)
+        border = low + (high - low) * share
+        reach = (scores >= border[..., None]).to(scores.dtype).sum(dim=-1)
+        enough = reach >= keep
+        low, reach_low = torch.where(enough, border, low), torch.where(enough, reach, reach_low)
+        high, reach_high = torch.where(enough, high, border), torch.where(enough, reach_high, reach)
+    weights = scores.softmax(dim=-1) * (scores >= low[..., None]).to(scores.dtype)
+    return weights / weights.sum(dim=-1, keepdim=True)

@@ -6,11 +6,14 @@ N = g h w the tokens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.sformer.architecture import Architecture
+from models.sformer.positions import position_matrices
 from models.sformer.selection import selected_softmax
 
 
@@ -25,8 +28,8 @@ class ChannelNorm(nn.LayerNorm):
 class GroupProjection(nn.Module):
     """Queries, keys and values: each spectral group becomes a mix of all groups, then of its neighbouring patches.
 
-    In the authors' code these are 3-D convolutions with the groups as channels and a group's own channels as depth. Both
-    kernels are 1 deep, so the two are one matrix for every depth, from (group, position) to (q | k | v, group, position).
+    In the authors' code these are 3-D convolutions with the groups as channels and a group's own channels as depth.
+    Both kernels are 1 deep, so the two are one matrix for every depth, from (g, h, w) to (q | k | v, g, h, w).
     """
 
     def __init__(self, groups: int) -> None:
@@ -42,13 +45,9 @@ class GroupProjection(nn.Module):
         return projected.reshape(n, 3 * groups, height, width)
 
     def _matrix(self, height: int, width: int) -> Tensor:
-        positions = height * width
-        units = torch.eye(positions, dtype=self.mix.weight.dtype, device=self.mix.weight.device)
-        # What one position, alone, gives to all others; (from, 3 g, to).
-        spread = functional.conv2d(
-            units.reshape(positions, 1, height, width), self.neighbours.weight, padding=1
-        ).flatten(2)
-        joined = self.mix.weight.flatten(1).T[:, None, :, None] * spread
+        spread = position_matrices(self.neighbours, height, width)
+        # (g, from, 3 g, to)
+        joined = self.mix.weight.flatten(1).T[:, None, :, None] * spread.transpose(0, 1)
         return joined.flatten(0, 1).flatten(1)
 
 
@@ -60,7 +59,7 @@ class TokenSelection(nn.Module):
         self.groups, self.heads = architecture.groups, architecture.heads
         self.keep = int(architecture.tokens * architecture.keep)
         self.axis = -1 if architecture.normalise == "tokens" else -2
-        self.select = selected_softmax
+        self.select: Callable[[Tensor, int], Tensor] = selected_softmax
         self.project = GroupProjection(self.groups)
         self.temperature = nn.Parameter(torch.ones(self.heads, 1, 1))
         self.merge = nn.Conv2d(architecture.channels, architecture.channels, 1, bias=False)
@@ -79,7 +78,8 @@ class TokenSelection(nn.Module):
         weights = self.select(queries.transpose(-2, -1) @ keys, self.keep)
         attended = weights @ values.transpose(-2, -1)  # (b, H, N, d)
         attended = attended.transpose(-2, -1).reshape(b, depth, self.groups, height, width)
-        return self.merge(attended.transpose(1, 2).reshape(b, channels, height, width))
+        merged: Tensor = self.merge(attended.transpose(1, 2).reshape(b, channels, height, width))
+        return merged
 
 
 class FeedForward(nn.Sequential):
