@@ -11,6 +11,7 @@ import typer
 
 from edge_client.cli_bench import bench
 from edge_client.cli_compile import compile_
+from edge_client.cli_cube import train
 from edge_client.cli_detect import register
 from edge_client.cli_serve import serve
 
@@ -108,6 +109,7 @@ def leave(
 
 
 app.command()(bench)
+app.command()(train)
 register(app)
 app.command("compile")(compile_)
 app.command()(serve)

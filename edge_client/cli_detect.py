@@ -29,7 +29,11 @@ Rate = Annotated[
 ]
 BundlePath = Annotated[
     Path | None,
-    typer.Option("--bundle", metavar="DIR-OR-TAR", help="A compiled model to run instead of an installed one."),
+    typer.Option(
+        "--bundle",
+        metavar="DIR-OR-TAR",
+        help="A model to run instead of an installed one: compiled, or that `train` wrote.",
+    ),
 ]
 NO_THRESHOLD = "no normal image was held out, so there is no threshold and no verdict"
 
@@ -85,9 +89,14 @@ def evaluate(
 
 
 def infer(
-    source: Annotated[Path, typer.Argument(metavar="IMAGE-OR-FOLDER", help="One image, or a folder of images.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IMAGE-OR-FOLDER-OR-CUBE", help="One image, a folder of images, or a cube.")
+    ],
     state: StateDir = None,
     heatmaps: Annotated[Path | None, typer.Option(metavar="DIR", help="Write an overlay PNG per image here.")] = None,
+    maps: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a cube's classes here: PNG, GeoTIFF, ENVI.")
+    ] = None,
     job: Job = None,
     bundle: BundlePath = None,
     false_reject_rate: Rate = None,
@@ -95,8 +104,11 @@ def infer(
 ) -> None:
     """Judge images: one JSON line per image with score, threshold, verdict and milliseconds.
 
-    An image that cannot be read gets a line with its error; the others are judged, and the exit code is 2.
+    An image that cannot be read gets a line with its error; the others are judged, and the exit code is 2. Of a
+    hyperspectral cube every pixel is classified, and the line says how many pixels each class has.
     """
+    if _classified(source, state, job, bundle, maps):
+        return
     from edge_client.heatmap_folder import HeatmapFolder
     from protos.errors import InvalidInput
 
@@ -131,6 +143,27 @@ def _model(
     model = load_judge(_root(state), job, bundle, rate)
     typer.echo(f"edgefed: {model.description}, judges", err=True)
     return model, model.calibration()
+
+
+def _classified(source: Path, state: Path | None, job: str | None, bundle: Path | None, maps: Path | None) -> bool:
+    """Classifies a source that is a cube; a TIFF is one where the model is for cubes."""
+    from edge_client.cubes.opening import TIFF_SUFFIXES, is_cube
+    from protos.errors import InvalidInput
+
+    named = is_cube(source)
+    if not named and (source.suffix.lower() not in TIFF_SUFFIXES or not source.is_file()):
+        if maps is not None:
+            raise InvalidInput(f"--maps is for cubes, and {source} is none by its name")
+        return False
+    from edge_client.cubes.scene_model import scene_model_folder
+
+    if folder := scene_model_folder(_root(state), job, bundle):
+        from edge_client.cli_cube import infer_cube
+
+        infer_cube(source, folder, _root(state), maps)
+    elif named:
+        raise InvalidInput(f"{source} is a cube by its name, and the model judges images")
+    return folder is not None
 
 
 def _root(state: Path | None) -> Path:

@@ -109,4 +109,6 @@ def _described(scene: Scene) -> str:
 
 
 def _site_name(site_dir: Path) -> str:
-    return str(json.loads((site_dir / "identity" / "coordinator.json").read_text())["site"])
+    """What the coordinator calls the site; "alone" where none was joined, see `edge_client.alone`."""
+    joined = site_dir / "identity" / "coordinator.json"
+    return str(json.loads(joined.read_text())["site"]) if joined.exists() else "alone"

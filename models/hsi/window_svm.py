@@ -25,13 +25,20 @@ class WindowSvm:
         self._model: Pipeline = make_pipeline(StandardScaler(), SVC(C=_PENALTY, gamma="scale"))
 
     def train(self, components: NDArray[np.float32], pixels: Pixels, labels: NDArray[np.integer]) -> WindowSvm:
-        """Learns the labels (h, w) at the pixels (n, 2). Raises `ValueError` where they are all of one class."""
-        truth = labels[tuple(pixels.T)]
-        if len(np.unique(truth)) < 2:
-            raise ValueError("the training pixels are all of one class, so there is nothing to tell apart")
-        self._model.fit(window_means(components, pixels, self._window), truth)
-        return self
+        """Learns the labels (h, w) at the pixels (n, 2). Raises `ValueError` as `fit`."""
+        return self.fit(window_means(components, pixels, self._window), labels[tuple(pixels.T)])
 
     def predict(self, components: NDArray[np.float32], pixels: Pixels) -> NDArray[np.int16]:
         """The classes (n,) of the pixels (n, 2)."""
-        return np.asarray(self._model.predict(window_means(components, pixels, self._window)), np.int16)
+        return self.classes(window_means(components, pixels, self._window))
+
+    def fit(self, means: NDArray[np.float32], truth: NDArray[np.integer]) -> WindowSvm:
+        """Learns from windows' means (n, c) and their classes (n,). Raises `ValueError` where those are all one."""
+        if len(np.unique(truth)) < 2:
+            raise ValueError("the training pixels are all of one class, so there is nothing to tell apart")
+        self._model.fit(means, truth)
+        return self
+
+    def classes(self, means: NDArray[np.float32]) -> NDArray[np.int16]:
+        """The classes (n,) of windows' means (n, c)."""
+        return np.asarray(self._model.predict(means), np.int16)

@@ -51,6 +51,7 @@ class Classifier:
         found = [np.zeros(0, np.int16)]
         with torch.inference_mode():
             for start in range(0, len(windows), _AT_ONCE):
-                logits = self._network(torch.from_numpy(np.ascontiguousarray(windows[start : start + _AT_ONCE])))
+                # A copy: torch takes no view that cannot be written to.
+                logits = self._network(torch.from_numpy(np.array(windows[start : start + _AT_ONCE])))
                 found.append(logits.argmax(dim=1).numpy().astype(np.int16) + 1)
         return np.concatenate(found)
