@@ -39,6 +39,14 @@ class Received:
     path: Path
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a method says of an aggregation; see `models.method.Aggregated`."""
+
+    remarks: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
 class AggregationFailed(Exception):
     """The method failed on updates that had passed its check, or the process died twice."""
 
@@ -73,8 +81,8 @@ class AggregationWorker:
 
     async def aggregate(
         self, spec: JobSpec, number: int, previous: Path | None, updates: Sequence[Received], out: Path
-    ) -> Mapping[str, str]:
-        """Writes the aggregate of round `number` to `out`, durably; returns what the method remarks on sites.
+    ) -> Told:
+        """Writes the aggregate of round `number` to `out`, durably; returns what the method says of it.
 
         Raises:
             AggregationFailed: with the method's message.
@@ -86,10 +94,9 @@ class AggregationWorker:
             "previous": str(previous) if previous else None,
         }  # fmt: skip
         try:
-            remarks: Mapping[str, str] = (await self._ask(request))["remarks"]
+            return Told(**await self._ask(request))
         except RejectedUpdate as error:
             raise AggregationFailed(str(error)) from error
-        return remarks
 
     async def start(self) -> None:
         """Starts the process, so that its imports are done when the first update comes."""

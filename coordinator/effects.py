@@ -67,14 +67,15 @@ async def aggregated(state: JobState, all_: Surroundings, number: int) -> ev.Eve
     out = all_.scratch / f"{state.job}.global"
     before = _global_before(state, all_, number)
     try:
-        remarks = await all_.worker.aggregate(spec, number, before, _received(state, all_.store, this), out)
+        told = await all_.worker.aggregate(spec, number, before, _received(state, all_.store, this), out)
     except AggregationFailed as error:
         reason = f"the aggregation of round {number} failed: {error}"
         return ev.JobEnded(at=time.time(), outcome="failed", reason=reason)
     manifest = await all_.store.adopt(out, spec.the_method.media_type)
     return ev.ModelPublished(
-        at=time.time(), round=number, digest=manifest.digest, size=manifest.size, remarks=dict(remarks)
-    )
+        at=time.time(), round=number, digest=manifest.digest, size=manifest.size, remarks=dict(told.remarks),
+        metrics=dict(told.metrics),
+    )  # fmt: skip
 
 
 def _received(state: JobState, store: ArtifactStore, this: Round) -> list[Received]:

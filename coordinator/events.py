@@ -153,12 +153,13 @@ class AggregationStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPublished(Event):
-    """The round's global artifact is in the store; `size` in bytes, `remarks` by site as the method made them."""
+    """The round's global artifact is in the store; `size` in bytes, `remarks` and `metrics` as the method made them."""
 
     round: int
     digest: str
     size: int
     remarks: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,7 +152,10 @@ def _round_step(state: JobState, event: _RoundEvent) -> JobState:
     if isinstance(event, ev.RoundClosed):
         changes = {"closed_at": event.at, "reason": event.reason, "missing": event.missing}
     elif current.aggregating and not current.global_digest:
-        changes = {"global_digest": event.digest, "global_size": event.size, "remarks": event.remarks}
+        changes = {
+            "global_digest": event.digest, "global_size": event.size, "remarks": event.remarks,
+            "metrics": event.metrics,
+        }  # fmt: skip
     return _with_round(state, replace(current, **changes)) if changes else state
 
 

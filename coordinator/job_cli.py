@@ -163,7 +163,8 @@ def _document(status: JobStatus) -> dict[str, Any]:
         "history": [
             {"round": past.round, "reason": past.reason, "committed": list(past.committed),
              "missing": dict(past.missing), "global_digest": past.global_digest.hex(), "bytes_up": past.bytes_up,
-             "bytes_down": past.bytes_down, "seconds": past.seconds, "remarks": dict(past.remarks)}
+             "bytes_down": past.bytes_down, "seconds": past.seconds, "remarks": dict(past.remarks),
+             "metrics": dict(past.metrics)}
             for past in status.history
         ],
         "spec": json.loads(status.spec_json) if status.spec_json else None,

@@ -76,6 +76,7 @@ class Round:
         global_digest: of the published model, or an empty text.
         global_size: of the published model.
         remarks: by site, what the method did with its update.
+        metrics: by name, what the method measured.
         closed_at: when, or None.
         reason: why it closed, or what it waits for while it is short.
         missing: by site without an update, why.
@@ -90,6 +91,7 @@ class Round:
     global_digest: str = ""
     global_size: int = 0
     remarks: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
     closed_at: float | None = None
     reason: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)

@@ -117,4 +117,5 @@ def _record(state: JobState, past: Round) -> jobs_pb2.RoundRecord:
         bytes_down=past.global_size * len(state.sites("joined")),
         seconds=(past.closed_at or past.opened_at) - past.opened_at,
         remarks=_remarks(state, past),
+        metrics=past.metrics,
     )

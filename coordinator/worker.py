@@ -5,7 +5,8 @@ that the port keeps answering while it computes, and so that the coordinator's m
 
     {"op": "check", "spec": JSON, "declaration": {..}, "previous": PATH or null, "path": PATH}  -> {"result": {}}
     {"op": "aggregate", "spec": JSON, "round": R, "previous": PATH or null,
-     "updates": [{"site", "weight", "discount", "path"}, ..], "out": PATH}    -> {"result": {"remarks": {SITE: TEXT}}}
+     "updates": [{"site", "weight", "discount", "path"}, ..], "out": PATH}
+                                               -> {"result": {"remarks": {SITE: TEXT}, "metrics": {NAME: NUMBER}}}
     anything that goes wrong                                          -> {"error": {"kind": NAME, "message": TEXT}}
 """
 
@@ -41,15 +42,15 @@ def check(spec: JobSpec, declaration: Mapping[str, str], previous: Path | None, 
 
 def aggregate(
     spec: JobSpec, number: int, previous: Path | None, updates: list[Mapping[str, Any]], out: Path
-) -> Mapping[str, str]:
+) -> dict[str, Any]:
     """Aggregates a round's updates in the order given, no more in memory than the method looks at, into a file.
 
-    Returns what the method remarks on sites.
+    Returns what the method remarks on sites and measured.
     """
     seed = derive_seed(spec.seed, number, "coordinator")
     aggregated = spec.the_method.aggregate(spec.the_settings, _global(previous), _read(updates), seed)
     write_tensors(out, aggregated.arrays)
-    return aggregated.remarks
+    return {"remarks": dict(aggregated.remarks), "metrics": dict(aggregated.metrics)}
 
 
 def _global(path: Path | None) -> TensorFile | None:
@@ -69,8 +70,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         if request["op"] == "check":
             check(spec, request["declaration"], previous, Path(request["path"]))
             return {"result": {}}
-        remarks = aggregate(spec, request["round"], previous, request["updates"], Path(request["out"]))
-        return {"result": {"remarks": dict(remarks)}}
+        told = aggregate(spec, request["round"], previous, request["updates"], Path(request["out"]))
+        return {"result": told}
     except RejectedUpdate as error:
         return {"error": {"kind": "RejectedUpdate", "message": str(error)[:_MOST_TOLD]}}
     except (StateError, OSError) as error:  # a full disk: the method is not at fault, and it will be tried again

@@ -63,10 +63,12 @@ class Aggregated:
     Attributes:
         arrays: the global model.
         remarks: site -> what the rule did with its update other than to count it (left out, clipped), with figures.
+        metrics: name -> what the rule measured of the round; a few at most, for the job's record.
     """
 
     arrays: Arrays
     remarks: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -44,14 +44,13 @@ def aggregate(settings: Settings, previous: Arrays | None, updates: Iterable[Upd
     averaged = average(settings, weights, received, seed)
     models = [scopes_of(update.arrays) for update in received]
     fused = _fused(settings, received, models)
-    lying_apart = spread(models)
-    active = _active(alignment, previous, float(lying_apart.mean()) if lying_apart.size else 0.0)
-    arrays = {**besides(previous), **averaged.arrays, **scope_arrays(fused, lying_apart, active=active)}
-    remarks = {**left_out, **averaged.remarks}
-    for update, model in zip(received, models, strict=True):
-        said = f"its weight scopes lie {apart(model, fused):.1%} from the fused"
-        remarks[update.site] = f"{remarks[update.site]}; {said}" if update.site in remarks else said
-    return Aggregated(arrays, remarks)
+    by_layer = spread(models)
+    overall = float(by_layer.mean()) if by_layer.size else 0.0
+    active = _active(alignment, previous, overall)
+    arrays = {**besides(previous), **averaged.arrays, **scope_arrays(fused, by_layer, active=active)}
+    distances = {f"scope_apart/{one.site}": apart(model, fused) for one, model in zip(received, models, strict=True)}
+    metrics = {"scope_spread": overall, "aligning": float(active), **distances}
+    return Aggregated(arrays, {**left_out, **averaged.remarks}, metrics)
 
 
 def _fused(settings: Settings, received: Sequence[Update], models: Sequence[Scopes]) -> Scopes:
@@ -60,8 +59,8 @@ def _fused(settings: Settings, received: Sequence[Update], models: Sequence[Scop
     return fuse(models, [update.weight * update.discount for update in received], settings.alignment.fusion)
 
 
-def _active(alignment: Alignment, previous: Arrays | None, lying_apart: float) -> bool:
+def _active(alignment: Alignment, previous: Arrays, spread_now: float) -> bool:
     if alignment.mode != "auto":
         return alignment.mode == "always"
     # Once on it stays on: aligned sites lie together again, which is no reason to let go of them.
-    return lying_apart >= alignment.threshold or (previous is not None and bool(previous.get(ACTIVE, [0])[0]))
+    return spread_now >= alignment.threshold or (ACTIVE in previous and bool(previous[ACTIVE][0]))

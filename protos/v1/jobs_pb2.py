@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14protos/v1/jobs.proto\x12\nedgefed.v1\"%\n\x10SubmitJobRequest\x12\x11\n\tspec_json\x18\x01 \x01(\t\"\x11\n\x0fListJobsRequest\"4\n\rListJobsReply\x12#\n\x04jobs\x18\x01 \x03(\x0b\x32\x15.edgefed.v1.JobStatus\"\x1d\n\x0eShowJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\"/\n\x10\x43\x61ncelJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\".\n\x11InviteSiteRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\"\x12\n\x10ListSitesRequest\"7\n\x0eListSitesReply\x12%\n\x05sites\x18\x01 \x03(\x0b\x32\x16.edgefed.v1.SiteStatus\"[\n\nSiteStatus\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x11\n\tlast_seen\x18\x02 \x01(\x01\x12\x1b\n\x13\x63\x65rtificate_expires\x18\x03 \x01(\x01\x12\x0f\n\x07revoked\x18\x04 \x01(\x08\"\xe9\x01\n\tJobStatus\x12\x0b\n\x03job\x18\x01 \x01(\t\x12#\n\x05phase\x18\x02 \x01(\x0e\x32\x14.edgefed.v1.JobPhase\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x0e\n\x06rounds\x18\x05 \x01(\r\x12\'\n\x05sites\x18\x06 \x03(\x0b\x32\x18.edgefed.v1.SiteProgress\x12(\n\x07history\x18\x07 \x03(\x0b\x32\x17.edgefed.v1.RoundRecord\x12\x15\n\rglobal_digest\x18\x08 \x01(\x0c\x12\x11\n\tspec_json\x18\t \x01(\t\"v\n\x0cSiteProgress\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x04\x12\r\n\x05steps\x18\x05 \x01(\x04\x12\r\n\x05\x65ta_s\x18\x06 \x01(\x01\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\xdb\x02\n\x0bRoundRecord\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x11\n\tcommitted\x18\x03 \x03(\t\x12\x35\n\x07missing\x18\x04 \x03(\x0b\x32$.edgefed.v1.RoundRecord.MissingEntry\x12\x15\n\rglobal_digest\x18\x05 \x01(\x0c\x12\x10\n\x08\x62ytes_up\x18\x06 \x01(\x04\x12\x12\n\nbytes_down\x18\x07 \x01(\x04\x12\x0f\n\x07seconds\x18\x08 \x01(\x01\x12\x35\n\x07remarks\x18\t \x03(\x0b\x32$.edgefed.v1.RoundRecord.RemarksEntry\x1a.\n\x0cMissingEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cRemarksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xb8\x01\n\x08JobPhase\x12\x19\n\x15JOB_PHASE_UNSPECIFIED\x10\x00\x12\x17\n\x13JOB_PHASE_GATHERING\x10\x01\x12\x16\n\x12JOB_PHASE_TRAINING\x10\x02\x12\x19\n\x15JOB_PHASE_AGGREGATING\x10\x03\x12\x16\n\x12JOB_PHASE_FINISHED\x10\x04\x12\x14\n\x10JOB_PHASE_FAILED\x10\x05\x12\x17\n\x13JOB_PHASE_CANCELLED\x10\x06\x32\xd8\x03\n\x04Jobs\x12@\n\tSubmitJob\x12\x1c.edgefed.v1.SubmitJobRequest\x1a\x15.edgefed.v1.JobStatus\x12\x42\n\x08ListJobs\x12\x1b.edgefed.v1.ListJobsRequest\x1a\x19.edgefed.v1.ListJobsReply\x12<\n\x07ShowJob\x12\x1a.edgefed.v1.ShowJobRequest\x1a\x15.edgefed.v1.JobStatus\x12?\n\x08WatchJob\x12\x1a.edgefed.v1.ShowJobRequest\x1a\x15.edgefed.v1.JobStatus0\x01\x12@\n\tCancelJob\x12\x1c.edgefed.v1.CancelJobRequest\x1a\x15.edgefed.v1.JobStatus\x12\x42\n\nInviteSite\x12\x1d.edgefed.v1.InviteSiteRequest\x1a\x15.edgefed.v1.JobStatus\x12\x45\n\tListSites\x12\x1c.edgefed.v1.ListSitesRequest\x1a\x1a.edgefed.v1.ListSitesReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14protos/v1/jobs.proto\x12\nedgefed.v1\"%\n\x10SubmitJobRequest\x12\x11\n\tspec_json\x18\x01 \x01(\t\"\x11\n\x0fListJobsRequest\"4\n\rListJobsReply\x12#\n\x04jobs\x18\x01 \x03(\x0b\x32\x15.edgefed.v1.JobStatus\"\x1d\n\x0eShowJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\"/\n\x10\x43\x61ncelJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\".\n\x11InviteSiteRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\"\x12\n\x10ListSitesRequest\"7\n\x0eListSitesReply\x12%\n\x05sites\x18\x01 \x03(\x0b\x32\x16.edgefed.v1.SiteStatus\"[\n\nSiteStatus\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x11\n\tlast_seen\x18\x02 \x01(\x01\x12\x1b\n\x13\x63\x65rtificate_expires\x18\x03 \x01(\x01\x12\x0f\n\x07revoked\x18\x04 \x01(\x08\"\xe9\x01\n\tJobStatus\x12\x0b\n\x03job\x18\x01 \x01(\t\x12#\n\x05phase\x18\x02 \x01(\x0e\x32\x14.edgefed.v1.JobPhase\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x0e\n\x06rounds\x18\x05 \x01(\r\x12\'\n\x05sites\x18\x06 \x03(\x0b\x32\x18.edgefed.v1.SiteProgress\x12(\n\x07history\x18\x07 \x03(\x0b\x32\x17.edgefed.v1.RoundRecord\x12\x15\n\rglobal_digest\x18\x08 \x01(\x0c\x12\x11\n\tspec_json\x18\t \x01(\t\"v\n\x0cSiteProgress\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x04\x12\r\n\x05steps\x18\x05 \x01(\x04\x12\r\n\x05\x65ta_s\x18\x06 \x01(\x01\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\xc2\x03\n\x0bRoundRecord\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x11\n\tcommitted\x18\x03 \x03(\t\x12\x35\n\x07missing\x18\x04 \x03(\x0b\x32$.edgefed.v1.RoundRecord.MissingEntry\x12\x15\n\rglobal_digest\x18\x05 \x01(\x0c\x12\x10\n\x08\x62ytes_up\x18\x06 \x01(\x04\x12\x12\n\nbytes_down\x18\x07 \x01(\x04\x12\x0f\n\x07seconds\x18\x08 \x01(\x01\x12\x35\n\x07remarks\x18\t \x03(\x0b\x32$.edgefed.v1.RoundRecord.RemarksEntry\x12\x35\n\x07metrics\x18\n \x03(\x0b\x32$.edgefed.v1.RoundRecord.MetricsEntry\x1a.\n\x0cMissingEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cRemarksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*\xb8\x01\n\x08JobPhase\x12\x19\n\x15JOB_PHASE_UNSPECIFIED\x10\x00\x12\x17\n\x13JOB_PHASE_GATHERING\x10\x01\x12\x16\n\x12JOB_PHASE_TRAINING\x10\x02\x12\x19\n\x15JOB_PHASE_AGGREGATING\x10\x03\x12\x16\n\x12JOB_PHASE_FINISHED\x10\x04\x12\x14\n\x10JOB_PHASE_FAILED\x10\x05\x12\x17\n\x13JOB_PHASE_CANCELLED\x10\x06\x32\xd8\x03\n\x04Jobs\x12@\n\tSubmitJob\x12\x1c.edgefed.v1.SubmitJobRequest\x1a\x15.edgefed.v1.JobStatus\x12\x42\n\x08ListJobs\x12\x1b.edgefed.v1.ListJobsRequest\x1a\x19.edgefed.v1.ListJobsReply\x12<\n\x07ShowJob\x12\x1a.edgefed.v1.ShowJobRequest\x1a\x15.edgefed.v1.JobStatus\x12?\n\x08WatchJob\x12\x1a.edgefed.v1.ShowJobRequest\x1a\x15.edgefed.v1.JobStatus0\x01\x12@\n\tCancelJob\x12\x1c.edgefed.v1.CancelJobRequest\x1a\x15.edgefed.v1.JobStatus\x12\x42\n\nInviteSite\x12\x1d.edgefed.v1.InviteSiteRequest\x1a\x15.edgefed.v1.JobStatus\x12\x45\n\tListSites\x12\x1c.edgefed.v1.ListSitesRequest\x1a\x1a.edgefed.v1.ListSitesReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUNDRECORD_MISSINGENTRY']._serialized_options = b'8\001'
   _globals['_ROUNDRECORD_REMARKSENTRY']._loaded_options = None
   _globals['_ROUNDRECORD_REMARKSENTRY']._serialized_options = b'8\001'
-  _globals['_JOBPHASE']._serialized_start=1153
-  _globals['_JOBPHASE']._serialized_end=1337
+  _globals['_ROUNDRECORD_METRICSENTRY']._loaded_options = None
+  _globals['_ROUNDRECORD_METRICSENTRY']._serialized_options = b'8\001'
+  _globals['_JOBPHASE']._serialized_start=1256
+  _globals['_JOBPHASE']._serialized_end=1440
   _globals['_SUBMITJOBREQUEST']._serialized_start=36
   _globals['_SUBMITJOBREQUEST']._serialized_end=73
   _globals['_LISTJOBSREQUEST']._serialized_start=75
@@ -60,11 +62,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SITEPROGRESS']._serialized_start=682
   _globals['_SITEPROGRESS']._serialized_end=800
   _globals['_ROUNDRECORD']._serialized_start=803
-  _globals['_ROUNDRECORD']._serialized_end=1150
-  _globals['_ROUNDRECORD_MISSINGENTRY']._serialized_start=1056
-  _globals['_ROUNDRECORD_MISSINGENTRY']._serialized_end=1102
-  _globals['_ROUNDRECORD_REMARKSENTRY']._serialized_start=1104
-  _globals['_ROUNDRECORD_REMARKSENTRY']._serialized_end=1150
-  _globals['_JOBS']._serialized_start=1340
-  _globals['_JOBS']._serialized_end=1812
+  _globals['_ROUNDRECORD']._serialized_end=1253
+  _globals['_ROUNDRECORD_MISSINGENTRY']._serialized_start=1111
+  _globals['_ROUNDRECORD_MISSINGENTRY']._serialized_end=1157
+  _globals['_ROUNDRECORD_REMARKSENTRY']._serialized_start=1159
+  _globals['_ROUNDRECORD_REMARKSENTRY']._serialized_end=1205
+  _globals['_ROUNDRECORD_METRICSENTRY']._serialized_start=1207
+  _globals['_ROUNDRECORD_METRICSENTRY']._serialized_end=1253
+  _globals['_JOBS']._serialized_start=1443
+  _globals['_JOBS']._serialized_end=1915
 # @@protoc_insertion_point(module_scope)

@@ -90,8 +90,8 @@ async def test_more_updates_than_files_may_be_open_by_default(worker: Aggregatio
 async def test_remarks_tell_what_the_rule_did(worker: AggregationWorker, tmp_path: Path) -> None:
     listed = updates(tmp_path, 1.0, 1.5, 2.0, 1.0, 100.0)
     spec = SPEC.model_copy(update={"settings": {"aggregation": {"rule": "krum", "assumed_bad": 1}}})
-    remarks = await worker.aggregate(spec, 1, None, listed, tmp_path / "out")
-    assert remarks["site-4"].startswith("left out by krum: its distance to the others is 19")
+    told = await worker.aggregate(spec, 1, None, listed, tmp_path / "out")
+    assert told.remarks["site-4"].startswith("left out by krum: its distance to the others is 19")
     with pytest.raises(AggregationFailed, match="krum against 1 bad sites needs 5 updates and has 4"):
         await worker.aggregate(spec, 1, None, listed[:4], tmp_path / "out")
 

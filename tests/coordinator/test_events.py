@@ -22,7 +22,7 @@ _EXAMPLES: list[ev.Event] = [
     ev.UpdateRejected(at=1.5, round=1, site="a", epoch=1, digest="f" * 64, reason="NaN"),
     ev.LeaseLost(at=1.5, round=1, site="a", epoch=1, reason="silent", may_return=True),
     ev.AggregationStarted(at=1.5, round=1),
-    ev.ModelPublished(at=1.5, round=1, digest="f" * 64, size=3, remarks={"a": "clipped"}),
+    ev.ModelPublished(at=1.5, round=1, digest="f" * 64, size=3, remarks={"a": "clipped"}, metrics={"spread": 0.5}),
     ev.RoundClosed(at=1.5, round=1, reason="done", missing={"b": "silent"}),
     ev.ModelInstalled(at=1.5, site="a"),
     ev.JobEnded(at=1.5, outcome="finished", reason=""),

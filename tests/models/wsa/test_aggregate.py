@@ -85,9 +85,10 @@ def test_alignment_stays_on_when_it_has_brought_the_sites_together():
     assert aggregate(_chosen(), first, _updates(1, 1), 0).arrays[ACTIVE] == [1]
 
 
-def test_the_record_says_how_far_each_site_lies_apart():
-    remarks = aggregate(_chosen(), START, _updates(1.0, 4.0), 0).remarks
-    assert remarks["site-0"] == "its weight scopes lie 66.7% from the fused"
+def test_the_record_says_how_far_the_sites_lie_apart():
+    metrics = aggregate(_chosen(), START, _updates(1.0, 4.0), 0).metrics
+    expected = {"scope_spread": 0.6, "aligning": 1.0, "scope_apart/site-0": 2 / 3, "scope_apart/site-1": 1 / 3}
+    assert metrics == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_site_that_is_left_out_has_no_part_in_the_scope():
