@@ -32,7 +32,7 @@ def test_parameters_of_paper_are_those_of_the_code_when_counted_line_by_line() -
     assert parameters(network.token_blocks[0]) == token_block == 64_760
     assert parameters(kernel_block) == 2 * norm + 2 * 128 + 2 * dense + kernels + gates + kernel_feed_forward == 105_798
     assert parameters(network) == stem + 6 * token_block + 105_798 + head == 597_286
-    # The code holds 80,136 more that it never uses: depthwise 5 x 5 and 7 x 7 kernels and 3 numbers in each token-selective
+    # The code holds 80,136 more that it never uses: 5 x 5 and 7 x 7 kernels and 3 numbers in each token-selective
     # block, and a 7 x 7 convolution in the kernel-selective one.
     assert 597_286 + 6 * (180 * (25 + 49) + 3) + (2 * 2 * 49 + 2) == 677_422
 
