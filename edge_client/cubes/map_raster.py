@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from protos.errors import InvalidInput
 
 _NO_CLASS = "no data"
 _MOST = 255
+_DESCRIPTION = re.compile(r"^description = \{[^}]*\}\n", re.MULTILINE)
 
 
 def write_geotiff(path: Path, classes: NDArray[np.integer], names: tuple[str, ...], place: Georeference | None) -> None:
@@ -56,6 +58,7 @@ def write_envi(path: Path, classes: NDArray[np.integer], names: tuple[str, ...],
         f"class lookup = {{{', '.join(str(part) for rgb in palette for part in rgb)}}}",
     ]
     text = header.read_text(encoding="utf-8").replace("ENVI Standard", "ENVI Classification")
+    text = _DESCRIPTION.sub("", text)  # a path of this machine
     _write(header, text.rstrip("\n") + "\n" + "\n".join(lines) + "\n")
     path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)  # repeats the header
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_client.cubes.cube_file import CubeFile, cube_shape, from_array, nanometres, which_array
+from edge_client.cubes.mat5 import read_mat5
 from protos.errors import InvalidInput
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -23,7 +24,7 @@ def open_mat_cube(path: Path, variable: str | None) -> CubeFile:
         InvalidInput: it cannot be read, or holds no cube or several; all arrays are listed.
     """
     if not _is_hdf5(path):
-        arrays = _arrays(path)
+        arrays = read_mat5(path)
         shapes = {name: array.shape for name, array in arrays.items()}
         name = which_array(path, shapes, 3, variable, "variable")
         return from_array(path, arrays[name], _wavelengths(arrays, arrays[name].shape[-1]))
@@ -47,28 +48,13 @@ def read_mat_plane(path: Path, variable: str | None, key: str) -> NDArray[np.gen
     """The array (h, w) of a `.mat` file. Raises `InvalidInput` as `open_mat_cube`; `key` is named in it."""
     if _is_hdf5(path):
         return _hdf5_array(path, which_array(path, _hdf5_shapes(path), 2, variable, key))
-    arrays = _arrays(path)
+    arrays = read_mat5(path)
     return arrays[which_array(path, {name: array.shape for name, array in arrays.items()}, 2, variable, key)]
 
 
 def _wavelengths(arrays: dict[str, NDArray[np.generic]], bands: int) -> NDArray[np.generic] | None:
     fitting = [arrays[name] for name in _WAVELENGTHS if name in arrays and arrays[name].size == bands]
     return fitting[0] if fitting else None
-
-
-def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    # Imported where it is used: a process that reads no such file need not wait for it.
-    import scipy.io
-
-    try:
-        content: dict[str, Any] = scipy.io.loadmat(path)
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # the parser raises whatever the damage leads it to
-        raise InvalidInput(f"{path} is damaged, or no MATLAB file: {error}") from error
-    return {
-        name: value for name, value in content.items() if isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
-    }
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -86,7 +72,7 @@ def _hdf5_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         with h5py.File(path, "r") as file:
             return {name: item.shape[::-1] for name, item in file.items() if isinstance(item, h5py.Dataset)}
-    except OSError as error:
+    except Exception as error:  # the library raises whatever the damage leads it to
         raise InvalidInput(f"{path} is damaged, or no MATLAB file: {error}") from error
 
 
@@ -96,7 +82,7 @@ def _hdf5_array(path: Path, name: str, rows: tuple[int, int] | None = None) -> N
     try:
         with h5py.File(path, "r") as file:
             return np.asarray(file[name][..., slice(*rows) if rows else slice(None)]).T
-    except OSError as error:
+    except Exception as error:  # as above
         raise InvalidInput(f"{path} is damaged: {error}") from error
 
 

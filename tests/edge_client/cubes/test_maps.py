@@ -54,6 +54,7 @@ def test_an_envi_map_keeps_place_names_and_colours(tmp_path: Path, classes: np.n
     assert found is not None and found.transform == place.transform and "UTM" in found.crs
     header = read_header(tmp_path / "map.hdr")
     assert header.entries["file type"] == "ENVI Classification" and header.entries["classes"] == "4"
+    assert "description" not in header.entries and str(tmp_path) not in (tmp_path / "map.hdr").read_text()
     assert header.listed("class lookup") == tuple(str(part) for part in colours(3).ravel())
     assert sorted(path.name for path in tmp_path.glob("map*")) == ["map.hdr", "map.img"]
 

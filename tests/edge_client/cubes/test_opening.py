@@ -49,6 +49,22 @@ def test_a_matlab_5_file_is_read(tmp_path: Path, made: Made) -> None:
     assert found is not None and np.allclose(found, WAVELENGTHS)
 
 
+def test_a_matlab_5_file_that_crashes_its_reader_is_refused(tmp_path: Path, made: Made) -> None:
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"c": made[0]})
+    damaged = bytearray(path.read_bytes())
+    assert damaged[184] == 4  # the type of the values: uint16
+    damaged[184] = 45
+    path.write_bytes(damaged)
+    with pytest.raises(InvalidInput, match=r"a\.mat is damaged, or no MATLAB file: reading it crashes"):
+        open_cube(path)
+
+
+def test_an_array_of_a_matlab_5_file_may_be_called_file(tmp_path: Path, made: Made) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"file": made[0], "words": "no numbers", "allow_pickle": made[1]})
+    assert (all_of(tmp_path / "a.mat") == made[0]).all()
+
+
 def test_a_matlab_7_3_file_is_read(tmp_path: Path, made: Made) -> None:
     pytest.importorskip("h5py")
     path = write_mat73(tmp_path / "a.mat", scene=made[0], wavelengths=WAVELENGTHS[None])
