@@ -106,6 +106,19 @@ def test_a_tiff_is_a_cube_where_the_model_is_for_cubes(site: Path, edgefed: Edge
     assert code == 0 and json.loads(out)["rows"] == 60 and "maps" not in json.loads(out), err
 
 
+def test_the_installed_model_of_a_job_maps_cubes(site: Path, edgefed: Edgefed) -> None:
+    trained(edgefed, site)
+    (site / "models").mkdir()
+    (site / "model").rename(site / "models" / "crops")
+    (site / "models" / "current").write_text("crops")
+    (site / "version").write_text("1")
+    for more in ((), ("--job", "crops")):
+        code, out, err = run(edgefed, "infer", site / "scene.npz", "--state", site, *more)
+        assert code == 0 and json.loads(out)["job"] == "crops", err
+    code, _, err = run(edgefed, "infer", site / "a.png", "--state", site)
+    assert code == 2 and "whose models judge no images" in err
+
+
 def test_a_random_split_warns(site: Path, edgefed: Edgefed, caplog: pytest.LogCaptureFixture) -> None:
     document = trained(edgefed, site, "--split", "random", "--per-class", 20)
     assert document["split"] == "random" and document["train_pixels"] == 60
