@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
+from torch import nn
 
 from models.hsi.scene import Scene
 from models.method import SiteData
@@ -44,3 +46,10 @@ def deal(sites: int, alpha: float, seed: int, scratch: Path) -> tuple[dict[str, 
         for site, part in named.items()
     }
     return made, scene_of(data.data[test], data.target[test])
+
+
+def small_start(bands: int, classes: int, weights: Mapping[str, Path]) -> nn.Module:
+    """The network `spectral-mlp` with weights as PyTorch draws them."""
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(bands, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, classes)
+    )

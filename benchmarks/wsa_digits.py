@@ -1,11 +1,13 @@
 """WSA against FedAvg and its peers on handwritten digits, where sites differ in recipe and where they do not.
 
-    python -m benchmarks.wsa_digits [--seeds 0 1 2 3 4 5 6 7]
+    python -m benchmarks.wsa_digits [--seeds 0 1 2 3 4 5 6 7] [--settings decay control ...] [--methods FedAvg ...]
 
 Five sites with unlike shares of the ten digits (Dir(0.1)) train a network of 64-64-32-10 with SGD, 10 rounds of 20
 steps, at a rate of 0.05 and a decay of 1e-4. In the control that is all; in the other settings the sites differ in one
-thing: weight decay from 1e-4 to 0.2, learning rate from 0.01 to 0.1, or work from 5 to 80 steps. A seed draws the
-sites' digits, the network's start and the order of the steps, alike for all methods: differences to FedAvg are paired.
+thing: weight decay from 1e-4 to 0.2, learning rate from 0.01 to 0.1, work from 5 to 80 steps, the decay of one site
+alone (0.2), or the optimiser (AdamW at 2e-3 with a decay of 1e-2 at two sites). With "small start" the
+network starts as PyTorch makes it, with weights of less than half the size, and has to grow. A seed draws the sites'
+digits, the network's start and the order of the steps, alike for all methods: differences to FedAvg are paired.
 """
 
 from __future__ import annotations
@@ -15,14 +17,16 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from benchmarks.digits_sites import CLASSES, deal
 from benchmarks.wsa_federation import FEDAVG, FEDNOVA, HARD, Contender, Recipes, federate, fedprox, predicted, wsa
-from models.wsa.settings import Bands, Settings, Training
+from models.wsa.networks import NETWORKS, Network
+from models.wsa.settings import Alignment, Bands, Settings, Training
 
 SITES, ROUNDS, STEPS, ALPHA = 5, 10, 20, 0.1
 RECIPE: Final = Training(optimiser="sgd", learning_rate=0.05, weight_decay=1e-4, steps=STEPS, batch=32)
@@ -32,31 +36,40 @@ CONTENDERS: Final = {
     "WSA, init, λ 10": wsa("init", 10),
     "WSA, fused, λ 10": wsa("fused", 10),
     "WSA, init, λ 30": wsa("init", 30),
+    "WSA, fused, λ 1": wsa("fused", 1),
+    "WSA, auto, fused, λ 1": Contender(Alignment(strength=1)),
+    "WSA, auto, fused, λ 10": Contender(Alignment(strength=10)),
+    "WSA, auto, init, λ 10": Contender(Alignment(strength=10, target="init")),
     "FedProx, μ 0.1": fedprox(0.1),
     "FedProx, μ 0.3": fedprox(0.3),
     "FedNova": FEDNOVA,
     "hard alignment": HARD,
 }
-SETTINGS: Final = {
-    "decay": ("weight_decay", np.geomspace(1e-4, 0.2, SITES)),
-    "rate": ("learning_rate", np.geomspace(0.01, 0.1, SITES)),
-    "work": ("steps", np.geomspace(5, 80, SITES).round().astype(int)),
-    "control": ("weight_decay", np.full(SITES, 1e-4)),
+_ADAMW: Final = {"optimiser": "adamw", "learning_rate": 2e-3, "weight_decay": 1e-2}
+SETTINGS: Final[dict[str, list[dict[str, Any]]]] = {
+    "decay": [{"weight_decay": decay} for decay in np.geomspace(1e-4, 0.2, SITES).tolist()],
+    "rate": [{"learning_rate": rate} for rate in np.geomspace(0.01, 0.1, SITES).tolist()],
+    "work": [{"steps": steps} for steps in np.geomspace(5, 80, SITES).round().astype(int).tolist()],
+    "one site": [{}] * (SITES - 1) + [{"weight_decay": 0.2}],
+    "optimiser": [{}, _ADAMW, {}, _ADAMW, {}],
+    "control": [{}] * SITES,
 }
+_SMALL: Final = ", small start"
 
 
 def recipes(setting: str) -> Recipes:
     """Site -> its recipe."""
-    key, values = SETTINGS[setting]
-    return {f"site-{index}": replace(RECIPE, **{key: value}) for index, value in enumerate(values.tolist())}
+    changes = SETTINGS[setting.removesuffix(_SMALL)]
+    return {f"site-{index}": replace(RECIPE, **change) for index, change in enumerate(changes)}
 
 
-def run(contender: Contender, by_site: Recipes, seed: int) -> tuple[float, float]:
+def run(contender: Contender, by_site: Recipes, seed: int, *, small: bool = False) -> tuple[float, float]:
     """Test accuracy of the last global model, and the spread of the sites' scopes in the last round."""
     with tempfile.TemporaryDirectory() as scratch:
         sites, test = deal(SITES, ALPHA, seed, Path(scratch))
     settings = Settings(classes=CLASSES, network="spectral-mlp", init_seed=seed, bands=Bands(components=None))
-    model, spreads = federate(contender, settings, sites, by_site, ROUNDS, seed)
+    with patch.dict(NETWORKS, {"spectral-mlp": Network(1, "benchmarks.digits_sites:small_start")} if small else {}):
+        model, spreads = federate(contender, settings, sites, by_site, ROUNDS, seed)
     truth, found = predicted(settings, model, test)
     return float((truth == found).mean()), float(spreads[-1])
 
@@ -65,15 +78,19 @@ def main() -> None:
     """Prints a table for each setting, and one JSON document as the last line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wsa_digits", description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
-    seeds = parser.parse_args().seeds
+    named = [*SETTINGS, *(setting + _SMALL for setting in SETTINGS)]
+    parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=named)
+    parser.add_argument("--methods", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
+    options = parser.parse_args()
     torch.set_num_threads(1)
     document = {}
-    for setting in SETTINGS:
+    for setting in options.settings:
+        by_site, small = recipes(setting), setting.endswith(_SMALL)
         found = {
-            name: np.array([run(contender, recipes(setting), seed) for seed in seeds])
-            for name, contender in CONTENDERS.items()
+            name: np.array([run(CONTENDERS[name], by_site, seed, small=small) for seed in options.seeds])
+            for name in options.methods
         }
-        print(f"\n{setting}: {len(seeds)} seeds\n")
+        print(f"\n{setting}: {len(options.seeds)} seeds\n")
         print_table(found)
         document[setting] = {name: runs.tolist() for name, runs in found.items()}
     print(json.dumps(document))

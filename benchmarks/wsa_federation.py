@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.wsa_peers import ProximalPull, aligned_hard, momentum_steps, normalised
 from models.hsi.scene import Scene
 from models.method import Arrays, SiteData, Update, derive_seed
+from models.wsa.classifier import Classifier
 from models.wsa.first_round import published_projection
 from models.wsa.local import arrays_of, first_network, load, local_update
 from models.wsa.method import WSA
@@ -25,8 +25,6 @@ from models.wsa.training import train
 
 Recipes = Mapping[str, Training]
 Combine = Callable[[Arrays, Sequence[Update], Recipes], Sequence[Update]]
-
-_AT_ONCE = 512  # windows
 
 
 @dataclass(frozen=True)
@@ -95,11 +93,7 @@ def predicted(settings: Settings, model: Arrays, scene: Scene) -> tuple[NDArray[
     """The true and the predicted classes, from 1, of a scene's labelled pixels."""
     data, side = SiteData([], "", {}, Path(), "test", (scene,)), NETWORKS[settings.network].window
     windows, labels = examples(labelled_scenes(settings, data), published_projection(model), side)
-    network = first_network(settings, windows.shape[1], data).eval()
-    load(network, weights_of(model))
-    with torch.inference_mode():
-        found = [network(part).argmax(dim=1) for part in torch.from_numpy(windows).split(_AT_ONCE)]
-    return labels + 1, torch.cat(found).numpy() + 1
+    return labels + 1, Classifier(settings, model, {}).classes(windows).astype(np.int64)
 
 
 def _update(settings: Settings, proximal: float, data: SiteData, model: Arrays | None, seed: int) -> Update:

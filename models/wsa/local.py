@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.method import Arrays, Declaration, LocalResult, Report, SiteData, derive_seed
+from models.method import Arrays, Declaration, LocalResult, Report, SiteData, Unusable, derive_seed
 from models.wsa.first_round import published_projection, sums_arrays
 from models.wsa.networks import NETWORKS
 from models.wsa.pixels import examples, labelled_scenes, sums_of
@@ -86,6 +86,13 @@ def arrays_of(network: nn.Module) -> dict[str, NDArray[np.generic]]:
 
 
 def load(network: nn.Module, weights: Arrays | None) -> None:
-    """Puts weights that a coordinator averaged into a network."""
-    if weights is not None:
+    """Puts weights that a coordinator averaged into a network. Raises `Unusable` where they are another network's."""
+    if weights is None:
+        return
+    fits = {name for name, value in network.state_dict().items() if value.is_floating_point()}
+    if odd := sorted(fits ^ set(weights)):
+        raise Unusable(f"the model is of another network: {', '.join(odd[:5])} are in one of them only")
+    try:
         network.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in weights}, strict=False)
+    except RuntimeError as error:
+        raise Unusable(f"the model is of another network: {error}") from error

@@ -38,7 +38,7 @@ class Alignment:
 
     mode: Literal["off", "auto", "always"] = "auto"
     threshold: Annotated[float, Gt(0), Le(10)] = 0.05
-    strength: Annotated[float, Ge(0), Le(10_000)] = 10.0
+    strength: Annotated[float, Ge(0), Le(10_000)] = 1.0
     target: Target = "fused"
     fusion: Fusion = "mean"
     fixed_deviation: Annotated[float, Gt(0), Le(10)] | None = None
@@ -80,7 +80,7 @@ class Training:
         epochs: passes over the site's pixels.
         steps: of the optimiser in a round, instead of whole epochs: sites of unlike size then do as much work.
         batch: windows in a step.
-        augment: windows are flipped and turned at random.
+        augment: windows are mirrored and rotated at random.
     """
 
     __pydantic_config__ = _STRICT

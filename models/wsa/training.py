@@ -7,9 +7,10 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from models.method import Report
+from models.sformer.augmentation import turned
 from models.wsa.settings import Training
 
 
@@ -40,7 +41,8 @@ def train(
         seed: of the order of the windows, their turning, and what is random in the network.
         report: told after each step.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # of dropout, which takes no generator
+    random = torch.Generator().manual_seed(seed)
     inputs, truth = torch.from_numpy(windows), torch.from_numpy(labels)
     optimiser = _optimiser(network, recipe)
     per_epoch = max(1, len(labels) // recipe.batch)
@@ -49,10 +51,10 @@ def train(
     losses: list[float] = []
     while len(losses) < steps:
         # As equal as they can be: a batch of one window has no deviation to normalise by.
-        for batch in torch.randperm(len(labels)).tensor_split(per_epoch):
+        for batch in torch.randperm(len(labels), generator=random).tensor_split(per_epoch):
             if len(losses) == steps:
                 break
-            chosen = _turned(inputs[batch]) if recipe.augment else inputs[batch]
+            chosen = turned(inputs[batch], random) if recipe.augment else inputs[batch]
             loss = nn.functional.cross_entropy(network(chosen), truth[batch])
             optimiser.zero_grad()
             torch.autograd.backward(loss)
@@ -69,10 +71,3 @@ def _optimiser(network: nn.Module, recipe: Training) -> torch.optim.Optimizer:
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(network.parameters(), rate, momentum=recipe.momentum, weight_decay=decay)
     return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
-
-
-def _turned(windows: Tensor) -> Tensor:
-    """The batch in one of the eight ways in which a square can lie."""
-    way = int(torch.randint(8, ()))
-    turned = torch.rot90(windows, way % 4, (2, 3))
-    return turned.flip(3) if way >= 4 else turned

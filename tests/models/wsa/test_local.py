@@ -193,3 +193,10 @@ def test_sformer_trains_in_a_round(make_site):
     model = _federate(settings, [make_site(0), make_site(1)], 2)
     assert np.isfinite(model[TARGET]).all()
     assert len(model[SPREAD]) == len(scopes_of(weights_of(model)).names) > 10
+
+
+def test_a_model_of_another_network_is_refused_by_name(make_site):
+    data = make_site(0)
+    model = _federate(_settings(), [data], 2)
+    with pytest.raises(Unusable, match=r"of another network: .*1\.bias"):
+        WSA.local_update(_settings(network="sformer-small"), data, model, {}, 0, _quiet)
