@@ -11,6 +11,7 @@ from edge_client.compile.export import OPSET, forget_origin, quiet
 from models.hypersigma.attention import sampling_by
 
 _MOST_CUBES = 1024
+_MOST_BYTES = 2**31 - 2**24  # of a protobuf, less what the graph itself takes
 
 
 def export_network(network: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
@@ -24,8 +25,12 @@ def export_network(network: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
         inputs: an example, with one cube or more; all dimensions but the first become fixed.
 
     Raises:
+        ValueError: the network has more weights than one file can hold.
         onnx.checker.ValidationError: the exporter made a graph that is none.
     """
+    size = sum(parameter.numel() * parameter.itemsize for parameter in network.parameters())
+    if size > _MOST_BYTES:
+        raise ValueError(f"the network has {size / 1e9:.1f} GB of weights, and an ONNX file holds at most 2 GB")
     # One is taken for a constant by the exporter.
     examples = tuple(torch.cat([part[:1], part[:1]]) for part in inputs)
     batch = Dim("batch", min=1, max=_MOST_CUBES)

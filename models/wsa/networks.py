@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-NetworkName = Literal["spectral-mlp", "sformer-small", "sformer-paper"]
+NetworkName = Literal["spectral-mlp", "sformer-small", "sformer-paper", "hypersigma-small", "hypersigma-base"]
 
 
 @dataclass(frozen=True)
@@ -28,4 +28,6 @@ NETWORKS: Final[Mapping[NetworkName, Network]] = {
     "spectral-mlp": Network(1, "models.wsa.spectral_mlp:build"),
     "sformer-small": Network(10, "models.sformer.presets:build_small"),
     "sformer-paper": Network(10, "models.sformer.presets:build_paper"),
+    "hypersigma-small": Network(9, "models.hypersigma.presets:build_small"),
+    "hypersigma-base": Network(33, "models.hypersigma.presets:build_base"),
 }

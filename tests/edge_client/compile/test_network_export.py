@@ -14,7 +14,7 @@ from torch import Tensor
 from edge_client.compile.network import export_network
 from models.hypersigma.attention import SparseSamplingAttention
 from models.hypersigma.initialise import fresh
-from models.hypersigma.networks import Plan, plan
+from models.hypersigma.networks import Plan, outline, plan
 
 PLANS = [
     plan("classification", "small", bands=12, image=9),
@@ -56,6 +56,11 @@ def test_exported_network_gives_the_numbers_of_torch_for_any_number_of_cubes(cho
         found = session.run(None, feeds)
         for one, other in zip(found, expected if isinstance(expected, tuple) else (expected,), strict=True):
             assert np.abs(one - other.numpy()).max() <= 1e-4 * other.abs().max()
+
+
+def test_a_network_that_one_file_cannot_hold_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(ValueError, match=r"has 4\.\d GB of weights, and an ONNX file holds at most 2 GB"):
+        export_network(outline(plan("anomaly", "huge")), (torch.zeros(1, 102, 32, 32),))
 
 
 def test_export_leaves_the_network_as_it_was() -> None:
