@@ -5,7 +5,8 @@
 Five sites with unlike shares of the ten digits (Dir(0.1)) train a network of 64-64-32-10 with SGD, 10 rounds of 20
 steps, at a rate of 0.05 and a decay of 1e-4. In the control that is all; in the other settings the sites differ in one
 thing: weight decay from 1e-4 to 0.2, learning rate from 0.01 to 0.1, work from 5 to 80 steps, the decay of one site
-alone (0.2), or the optimiser (AdamW at 2e-3 with a decay of 1e-2 at two sites). With "small start" the
+alone (0.2), the optimiser (AdamW at 2e-3 with a decay of 1e-2 at two sites), the age of the model that one site trains
+from (3 rounds), or the precision of one site's weights (8 bits). With "small start" the
 network starts as PyTorch makes it, with weights of less than half the size, and has to grow. A seed draws the sites'
 digits, the network's start and the order of the steps, alike for all methods: differences to FedAvg are paired.
 """
@@ -24,7 +25,18 @@ import numpy as np
 import torch
 
 from benchmarks.digits_sites import CLASSES, deal
-from benchmarks.wsa_federation import FEDAVG, FEDNOVA, HARD, Contender, Recipes, federate, fedprox, predicted, wsa
+from benchmarks.wsa_federation import (
+    FEDAVG,
+    FEDNOVA,
+    HARD,
+    Contender,
+    Plight,
+    Recipes,
+    federate,
+    fedprox,
+    predicted,
+    wsa,
+)
 from models.wsa.networks import NETWORKS, Network
 from models.wsa.settings import Alignment, Bands, Settings, Training
 
@@ -52,8 +64,11 @@ SETTINGS: Final[dict[str, list[dict[str, Any]]]] = {
     "work": [{"steps": steps} for steps in np.geomspace(5, 80, SITES).round().astype(int).tolist()],
     "one site": [{}] * (SITES - 1) + [{"weight_decay": 0.2}],
     "optimiser": [{}, _ADAMW, {}, _ADAMW, {}],
+    "age": [{}] * SITES,
+    "precision": [{}] * SITES,
     "control": [{}] * SITES,
 }
+PLIGHTS: Final = {"age": Plight(behind={"site-4": 3}), "precision": Plight(coarse=frozenset({"site-4"}))}
 _SMALL: Final = ", small start"
 
 
@@ -63,13 +78,15 @@ def recipes(setting: str) -> Recipes:
     return {f"site-{index}": replace(RECIPE, **change) for index, change in enumerate(changes)}
 
 
-def run(contender: Contender, by_site: Recipes, seed: int, *, small: bool = False) -> tuple[float, float]:
+def run(contender: Contender, setting: str, seed: int) -> tuple[float, float]:
     """Test accuracy of the last global model, and the spread of the sites' scopes in the last round."""
     with tempfile.TemporaryDirectory() as scratch:
         sites, test = deal(SITES, ALPHA, seed, Path(scratch))
     settings = Settings(classes=CLASSES, network="spectral-mlp", init_seed=seed, bands=Bands(components=None))
+    small = setting.endswith(_SMALL)
     with patch.dict(NETWORKS, {"spectral-mlp": Network(1, "benchmarks.digits_sites:small_start")} if small else {}):
-        model, spreads = federate(contender, settings, sites, by_site, ROUNDS, seed)
+        plight = PLIGHTS.get(setting)
+        model, spreads = federate(contender, settings, sites, recipes(setting), ROUNDS, seed, plight)
     truth, found = predicted(settings, model, test)
     return float((truth == found).mean()), float(spreads[-1])
 
@@ -85,10 +102,8 @@ def main() -> None:
     torch.set_num_threads(1)
     document = {}
     for setting in options.settings:
-        by_site, small = recipes(setting), setting.endswith(_SMALL)
         found = {
-            name: np.array([run(CONTENDERS[name], by_site, seed, small=small) for seed in options.seeds])
-            for name in options.methods
+            name: np.array([run(CONTENDERS[name], setting, seed) for seed in options.seeds]) for name in options.methods
         }
         print(f"\n{setting}: {len(options.seeds)} seeds\n")
         print_table(found)

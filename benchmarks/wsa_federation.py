@@ -24,7 +24,21 @@ from models.wsa.settings import Alignment, Settings, Target, Training
 from models.wsa.training import train
 
 Recipes = Mapping[str, Training]
+
 Combine = Callable[[Arrays, Sequence[Update], Recipes], Sequence[Update]]
+
+
+@dataclass(frozen=True)
+class Plight:
+    """What befalls some sites besides their recipes.
+
+    Attributes:
+        behind: site -> by how many rounds the model is old that it trains from.
+        coarse: sites whose weights have only 8 bits a tensor, as of a quantised checkpoint.
+    """
+
+    behind: Mapping[str, int] = field(default_factory=dict)
+    coarse: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -68,25 +82,25 @@ def fedprox(strength: float) -> Contender:
 
 
 def federate(
-    contender: Contender, settings: Settings, sites: Mapping[str, SiteData], recipes: Recipes, rounds: int, seed: int
-) -> tuple[Arrays, NDArray[np.float64]]:
+    contender: Contender, settings: Settings, sites: Mapping[str, SiteData], recipes: Recipes, rounds: int, seed: int,
+    plight: Plight | None = None,
+) -> tuple[Arrays, NDArray[np.float64]]:  # fmt: skip
     """The last global model, and the mean spread of the sites' scopes in each of the rounds that train."""
     settings = replace(settings, alignment=contender.alignment)
-    model: Arrays | None = None
-    spreads = []
+    plight, models, spreads = plight or Plight(), list[Arrays](), []
     for number in range(1, rounds + 2):  # the first round is the projection's
         updates: Sequence[Update] = [
-            _update(replace(settings, training=recipes[site]), contender.proximal, data, model,
-                    derive_seed(seed, number, site))
+            _update(replace(settings, training=recipes[site]), contender.proximal, data,
+                    _known(models, plight.behind.get(site, 0)), derive_seed(seed, number, site))
             for site, data in sites.items()
         ]  # fmt: skip
-        if model is not None:
-            updates = contender.combine(model, updates, recipes)
-        model = WSA.aggregate(settings, model, updates, seed).arrays
+        if models:
+            updates = [_coarse(update) if update.site in plight.coarse else update for update in updates]
+            updates = contender.combine(models[-1], updates, recipes)
+        models.append(WSA.aggregate(settings, _known(models, 0), updates, seed).arrays)
         if number > 1:
-            spreads.append(float(model[SPREAD].astype(np.float64).mean()))
-    assert model is not None
-    return model, np.array(spreads)
+            spreads.append(float(models[-1][SPREAD].astype(np.float64).mean()))
+    return models[-1], np.array(spreads)
 
 
 def predicted(settings: Settings, model: Arrays, scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -107,6 +121,19 @@ def _update(settings: Settings, proximal: float, data: SiteData, model: Arrays |
     pull = ProximalPull(network, proximal)
     train(network, windows, labels, settings.training, pull, derive_seed(seed, "training"), _quiet)
     return Update(data.site, float(len(labels)), arrays_of(network))
+
+
+def _known(models: Sequence[Arrays], behind: int) -> Arrays | None:
+    """The model that a site has after so many rounds; at least the first round's, without which nobody trains."""
+    return models[max(0, len(models) - 1 - behind)] if models else None
+
+
+def _coarse(update: Update) -> Update:
+    arrays = {}
+    for name, array in update.arrays.items():
+        step = np.abs(array).max() / 127 or 1.0
+        arrays[name] = (np.round(array / step) * step).astype(np.float32)
+    return replace(update, arrays=arrays)
 
 
 def _quiet(stage: str, step: int, steps: int) -> None:

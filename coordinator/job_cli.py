@@ -12,7 +12,7 @@ import typer
 from coordinator.cli import JsonOption, StateOption
 
 if TYPE_CHECKING:  # imported in the commands: `edgefed --help` must not wait for gRPC
-    from protos.v1.jobs_pb2 import JobStatus
+    from protos.v1.jobs_pb2 import JobStatus, RoundRecord
 
 job_app = typer.Typer(no_args_is_help=True, help="Submit learning jobs and follow them.")
 
@@ -119,10 +119,16 @@ def report(job: JobArgument, state: StateOption = None, as_json: JsonOption = Fa
         return
     rows = (
         (str(past.round), ", ".join(past.committed), f"{past.bytes_up:,}", f"{past.bytes_down:,}",
-         f"{past.seconds:.1f}", "\n".join([past.reason, *(f"{site}: {text}" for site, text in past.remarks.items())]))
+         f"{past.seconds:.1f}", "\n".join(_told(past)))
         for past in status.history
     )  # fmt: skip
     _print_table(("round", "delivered", "bytes up", "bytes down", "seconds", "closed because"), rows)
+
+
+def _told(past: RoundRecord) -> list[str]:
+    measured = ", ".join(f"{name} {value:.3g}" for name, value in sorted(past.metrics.items()))
+    remarks = [f"{site}: {text}" for site, text in past.remarks.items()]
+    return [past.reason, *remarks, *([measured] if measured else [])]
 
 
 def _coordinator(state: Path | None) -> Any:

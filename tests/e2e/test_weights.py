@@ -1,5 +1,8 @@
 """A job of weights once: sites with a cube each, over mutual TLS, give the bytes that a simulation gives."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +93,11 @@ def test_the_record_holds_the_spread_of_the_sites_scopes(finished: Finished) -> 
     assert first == {}
     for metrics in trained:
         assert set(metrics) == {"scope_spread", "aligning", "scope_apart/field-1", "scope_apart/field-2"}
+    printed = subprocess.run(
+        [sys.executable, "-m", "edgefed", "job", "report", "fields", "--state", finished.federation.coordinator_state],
+        capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "300"},
+    )  # fmt: skip
+    assert f"scope_spread {trained[-1]['scope_spread']:.3g}" in printed.stdout
     model = finished.federation.site_state("field-1") / "models" / "fields" / "global.safetensors"
     assert trained[-1]["scope_spread"] == pytest.approx(float(read_tensors(model)[SPREAD].mean()), rel=1e-5)
 
