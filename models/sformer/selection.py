@@ -73,8 +73,10 @@ def searched_softmax(scores: Tensor, keep: int) -> Tensor:
         share = ((reach_low - keep) / (reach_low - reach_high)).clamp(0.1, 0.9)
         border = low + (high - low) * share
         reach = (scores >= border[..., None]).to(scores.dtype).sum(dim=-1)
-        enough = reach >= keep
-        low, reach_low = torch.where(enough, border, low), torch.where(enough, reach, reach_low)
-        high, reach_high = torch.where(enough, high, border), torch.where(enough, reach_high, reach)
+        # 1 where enough scores reach the border, which then is the new low end, and 0 where it is the high one. This
+        # arithmetic takes a fraction of the time of a choice by condition.
+        enough = (reach - (keep - 1)).clamp(0.0, 1.0)
+        low, reach_low = low + enough * (border - low), reach_low + enough * (reach - reach_low)
+        high, reach_high = border + enough * (high - border), reach + enough * (reach_high - reach)
     weights = scores.softmax(dim=-1) * (scores >= low[..., None]).to(scores.dtype)
     return weights / weights.sum(dim=-1, keepdim=True)

@@ -64,7 +64,6 @@ def test_search_keeps_the_same_tokens_when_it_ends(count: int, keep: int, scale:
     rows = scores(count) * scale
     expected, found = literal(rows, keep), searched_softmax(rows, keep)
     assert torch.allclose(found.sum(dim=-1), torch.ones(()), atol=1e-5)
-    # None that should be kept is lost, and nearly all rows keep none besides.
+    # None that should be kept is lost, and hardly any is kept besides.
     assert not (found == 0)[expected > 1e-30].any()
-    exact = ((found > 0) == (expected > 0)).all(dim=-1).float().mean()
-    assert exact >= 0.85
+    assert ((found > 0).sum(dim=-1) - (expected > 0).sum(dim=-1)).float().mean() <= 0.02 * count
