@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from edge_client.cubes.holdout import Kind, Measured, measure, split_scene, with_labels_at
 from edge_client.site_data import SiteReader
 from edge_client.state import disk_errors
-from models.method import Arrays, Report, SiteData, Unusable, Update, derive_seed
+from models.method import Arrays, Report, SiteData, Update, derive_seed
 from models.wsa.settings import Settings
 from protos.durable import write_durably
 from protos.errors import InvalidInput
@@ -41,19 +42,28 @@ def train_alone(
     with disk_errors(out.parent):
         out.mkdir(parents=True)
     try:
-        data = SiteReader().read(root, out, spec, report)
-        settings, split, training = spec.the_settings, None, data
-        if kind is not None and data.scenes and isinstance(settings, Settings):
-            split = split_scene(data.scenes[0], settings, kind, per_class, spec.seed)
-            training = replace(data, scenes=(with_labels_at(data.scenes[0], split.train),))
-        final = _rounds(spec, training, out, report)
-        if split is None:
-            return None
-        from models.wsa.classifier import Classifier
+        measured = _train(root, spec, out, report, kind, per_class)
+    except BaseException as error:
+        shutil.rmtree(out, ignore_errors=True)  # half a model is none, and the same command can be given again
+        if isinstance(error, ValueError):
+            raise InvalidInput(f"the job {spec.name!r} cannot be done at this site alone: {error}") from error
+        raise
+    shutil.rmtree(out / "scratch", ignore_errors=True)
+    return measured
 
-        return measure(Classifier(settings, final, data.weights), settings, data, split, report)
-    except (ValueError, Unusable) as error:
-        raise InvalidInput(f"the job {spec.name!r} cannot be done at this site alone: {error}") from error
+
+def _train(root: Path, spec: JobSpec, out: Path, report: Report, kind: Kind | None, per_class: int) -> Measured | None:
+    data, settings = SiteReader().read(root, out, spec, report), spec.the_settings
+    split, training = None, data
+    if kind is not None and data.scenes and isinstance(settings, Settings):
+        split = split_scene(data.scenes[0], settings, kind, per_class, spec.seed)
+        training = replace(data, scenes=(with_labels_at(data.scenes[0], split.train),))
+    final = _rounds(spec, training, out, report)
+    if split is None:
+        return None
+    from models.wsa.classifier import Classifier
+
+    return measure(Classifier(settings, final, data.weights), settings, data, split, report)
 
 
 def _rounds(spec: JobSpec, data: SiteData, out: Path, report: Report) -> Arrays:
