@@ -15,7 +15,7 @@ from models.hypersigma.multispectral import MultispectralChangeDetector
 from models.hypersigma.pretraining import SpatialAutoencoder, SpectralAutoencoder
 from models.hypersigma.restoration import Denoiser, SuperResolver
 from models.hypersigma.segmentation import SceneClassifier
-from models.hypersigma.sizes import SIZES, Size, Window
+from models.hypersigma.sizes import SIZES, Window
 from models.hypersigma.unmixing import Unmixer
 
 
@@ -118,8 +118,3 @@ def outline(plan: Plan, *, complete: bool = False) -> nn.Module:
 def key_shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the official network's tensors, in the order of its state dict."""
     return {key: tuple(value.shape) for key, value in outline(plan, complete=True).state_dict().items()}
-
-
-def size_of(plan: Plan) -> Size:
-    """The transformer's numbers."""
-    return SIZES[plan.size]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 import torch
@@ -57,24 +57,33 @@ def transfer(plan: Plan, spatial: Checkpoint, spectral: Checkpoint, *, seed: int
             f"of size {plan.size}: all must be the same"
         )
     network, record = outline(plan, complete=True), Transfer()
-    used = outline(plan).state_dict().keys()
-    wanted = network.state_dict()
+    wanted, used = network.state_dict(), outline(plan).state_dict().keys()
     state: dict[str, Tensor] = {}
     for prefix, checkpoint in (("spat_encoder.", spatial), ("spec_encoder.", spectral)):
-        keys = {key.removeprefix(prefix): key for key in wanted if key.startswith(prefix)}
-        for name, key in keys.items():
-            if reason := _why_drawn(prefix, name, wanted, checkpoint.tensors, carried=key not in used):
-                record.initialised[key] = reason
-            else:
-                state[key] = _checked(key, checkpoint.tensors[name])
-                record.loaded.append(key)
-        for name in checkpoint.tensors.keys() - {key.removeprefix(prefix) for key in record.loaded}:
-            record.left[prefix + name] = _why_left(name, record.initialised.get(prefix + name))
+        state |= _copied(prefix, checkpoint.tensors, wanted, record, unused=wanted.keys() - used)
     for key in wanted.keys() - state.keys() - record.initialised.keys():
         record.initialised[key] = _HEAD if key in used else _CARRIED
     network.load_state_dict(state, strict=False, assign=True)
     initialise(network, seed=seed)
     return network, record
+
+
+def _copied(
+    prefix: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], record: Transfer, *, unused: Set[str]
+) -> dict[str, Tensor]:
+    """What one encoder takes from its checkpoint; `record` is told of every tensor on either side."""
+    taken: dict[str, Tensor] = {}
+    for key in (key for key in wanted if key.startswith(prefix)):
+        name = key.removeprefix(prefix)
+        if reason := _why_drawn(prefix, name, wanted, found, carried=key in unused):
+            record.initialised[key] = reason
+        else:
+            taken[key] = _checked(key, found[name])
+    record.loaded += taken
+    for name in found:
+        if prefix + name not in taken:
+            record.left[prefix + name] = _why_left(name, record.initialised.get(prefix + name))
+    return taken
 
 
 def _why_drawn(
