@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from benchmarks.indian_pines_sites import CLASSES, quadrants
+from benchmarks.indian_pines_sites import quadrants
 from benchmarks.wsa_digits import print_table
 from benchmarks.wsa_federation import FEDAVG, FEDNOVA, HARD, Contender, federate, fedprox, predicted, wsa
 from models.hsi.accuracy import accuracy
@@ -56,12 +56,12 @@ CONTENDERS: Final = {
 
 def run(contender: Contender, setting: str, options: argparse.Namespace, seed: int) -> tuple[float, float]:
     """OA of the last global model on the whole scene's test pixels, and the scopes' spread in the last round."""
-    settings = Settings(classes=CLASSES, network=options.network, init_seed=seed)
     with tempfile.TemporaryDirectory() as scratch:
-        sites, test = quadrants(options.split, NETWORKS[settings.network].window, seed, Path(scratch))
+        sites, test = quadrants(options.split, NETWORKS[options.network].window, seed, Path(scratch))
+    settings = Settings(classes=test.class_names, network=options.network, init_seed=seed)
     recipes = dict(zip(sites, SETTINGS[setting], strict=True))
     model, spreads = federate(contender, settings, sites, recipes, options.rounds, seed)
-    found = accuracy(*predicted(settings, model, test), CLASSES)
+    found = accuracy(*predicted(settings, model, test), test.class_names)
     logging.info("%s %s seed %d: OA %.3f AA %.3f kappa %.3f", setting, contender, seed, found.oa, found.aa, found.kappa)
     return found.oa, float(spreads[-1])
 
