@@ -31,9 +31,5 @@ def turned(windows: Tensor, generator: Generator) -> Tensor:
 
 
 def noisy(windows: Tensor, deviation: float, generator: Generator) -> Tensor:
-    """Independent noise in every pixel and component.
-
-    Of whitened components the last ones are mostly the sensor's noise, blown up. Beside more noise none of them is
-    worth learning by heart, and what many of them hold together still is.
-    """
+    """Independent noise in every pixel and component."""
     return windows + deviation * torch.randn(windows.shape, generator=generator)
