@@ -123,6 +123,23 @@ async def test_a_flood_is_held_up_and_no_frame_is_lost(
     assert seen == set(range(60)) and most <= 1
 
 
+async def test_a_camera_gets_its_answers_in_the_order_of_its_frames(
+    context: zmq.asyncio.Context, endpoint: str, cell: Path
+) -> None:
+    """Found by reading: raw pixels overtook a file, which has to be decoded first, and an error overtook both."""
+    socket, image = camera(context, endpoint), cell.read_bytes()
+    pixels = read_image(cell)
+    raw = {"encoding": "raw", "shape": pixels.shape}
+    kinds = [({"encoding": "file"}, image), (raw, pixels.tobytes()), ({"encoding": "file"}, b"no image"), ({}, b"")]
+    for number in range(24):
+        header, data = kinds[number % 4]
+        await socket.send_multipart([json.dumps({"id": number, **header}).encode(), data])
+    answers = [json.loads(await asyncio.wait_for(socket.recv(), 20)) for _ in range(24)]
+    assert ["error" in answer for answer in answers] == [False, False, True, True] * 6
+    # A header that cannot be read has no id to give back.
+    assert [answer["id"] for answer in answers] == [None if number % 4 == 3 else number for number in range(24)]
+
+
 async def test_the_feed_tells_every_verdict_under_its_topic(
     context: zmq.asyncio.Context, serving: Serving, metrics: Metrics, cell: Path, tmp_path: Path
 ) -> None:
