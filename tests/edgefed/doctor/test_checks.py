@@ -38,7 +38,7 @@ def days(start: int, end: int) -> Site:
         (software.python(HERE), "ok", "3.11.7", ""),
         (software.python(replace(HERE, python=(3, 10, 4))), "fault", "needs 3.11", "uv venv --python 3.11"),
         (software.torch(replace(HERE, torch=None), BARE), "ok", "only training", ""),
-        (software.torch(HERE, L4), "ok", "--force-reinstall torch", ""),
+        (software.torch(HERE, L4), "ok", "cu126", ""),
         (software.torch(HERE, BARE), "ok", "trains on the CPU", ""),
         (software.torch(replace(HERE, torch="2.6.0+cpu"), L4), "warning", "cannot use the NVIDIA L4", "--force-reinstall torch"),
         (software.onnxruntime(HERE), "ok", "1.20.0 on CPU", ""),
