@@ -68,8 +68,9 @@ def bench(
 def _compiled(
     root: Path, job: str | None, bundle: Path | None, backend: str | None, *, allow_fallback: bool
 ) -> CompiledModel:
+    from edge_client.compile_order import COMPILED
     from edge_client.compiled.model import load_compiled
-    from edge_client.judging import COMPILED, ENGINES
+    from edge_client.judging import ENGINES
     from edge_client.release_key import required_key
     from edge_client.state import model_folder
     from protos.errors import InvalidInput

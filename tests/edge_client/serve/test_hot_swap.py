@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from blake3 import blake3
 
 from edge_client.bundle.files import read_files
 from edge_client.bundle.writing import write_bundle
@@ -38,7 +40,8 @@ def with_other_memory(bundle: Path, tmp_path: Path) -> dict[str, bytes]:
     count = len(next(iter(rows.values())))
     files["memory_bank.safetensors"] = (tmp_path / "bank").read_bytes()
     manifest = files["manifest.json"].replace(f'"rows": {count}'.encode(), f'"rows": {count // 2}'.encode())
-    return {**files, "manifest.json": manifest}
+    described = json.loads(manifest) | {"global_digest": blake3(files["memory_bank.safetensors"]).hexdigest()}
+    return {**files, "manifest.json": json.dumps(described).encode()}
 
 
 @pytest.fixture
