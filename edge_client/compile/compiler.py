@@ -102,6 +102,8 @@ def _compile(request: Request, report: Report) -> Compiled:
     report("loading and exporting", 0, 1)
     source = read_source(request.root, request.job)
     before = read_order(source.model.folder)
+    # A backend that is not here, or a bank for which there is no room, is told before the slow part.
+    _load(request, source, source.graph, "fp32").close()
     exhibit = read_exhibit(request.root, source.model, report)
     choice = _proven(request, source, exhibit, report)
     timings = _timed(request, source, choice)
