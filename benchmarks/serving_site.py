@@ -1,4 +1,4 @@
-"""A site with a compiled model of solar cells, made as a site makes one: trained for some rounds, installed, compiled."""
+"""A site with a compiled model of solar cells, made as a site makes one: trained, installed, compiled."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def make_site(root: Path, settings: Mapping[str, Any]) -> Path:
 
 
 def compile_round(site: Path, number: int, tar: Path) -> None:
-    """Trains, installs and compiles round `number`; the bundle is `models/cells/compiled` at the site, and a tar file."""
+    """Trains, installs and compiles round `number`: into `models/cells/compiled` of the site and a tar file."""
     folder, model, training = site / "jobs" / JOB, site / "models" / JOB, Training(lambda *progress: None)
     before = None if number == 1 else folder / "global.safetensors"
     training.update(folder, site, number, before, folder / "update.safetensors")

@@ -1,8 +1,8 @@
 """The one place where images are judged: a bounded queue, and a thread each that decodes, that judges and that draws.
 
-An image waits for those that were there before it, at most `MOST_WAITING` in batches of at most `MOST_IMAGES`. A batch is
-what has come while the one before it was judged: no image waits for others. Who comes when there is no room is told so
-at once (`Busy`), or, where the sender can be held up, waits outside.
+An image waits for those that were there before it, at most `MOST_WAITING` in batches of at most `MOST_IMAGES`. A batch
+is what has come while the one before it was judged: no image waits for others. Who comes when there is no room is told
+so at once (`Busy`), or, where the sender can be held up, waits outside.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ class Service:
         """The model that judges the next batch."""
         return self._serving
 
-    def swap(self, serving: Serving) -> None:
-        """Lets another model judge from the next batch on; the old one is closed after its last batch."""
+    async def swap(self, serving: Serving) -> None:
+        """Lets another model judge from the next batch on; comes back when the old one is closed, after its last."""
         old, self._serving = self._serving, serving
-        self._judging.submit(old.model.runner.close)
         self._metrics.serve(serving)
+        await asyncio.get_running_loop().run_in_executor(self._judging, old.model.runner.close)
 
     async def decode(self, data: bytes, name: str) -> NDArray[np.uint8]:
         """See `decode_image`. It raises the same."""
