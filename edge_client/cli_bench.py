@@ -57,12 +57,12 @@ def bench(
         task = progress.add_task("measuring", total=len(sizes))
         asked = backend.value if backend else model.bundle.manifest.backend
         found = measure(model, paths, sizes, asked, lambda done: progress.update(task, completed=done))
-    if model.bundle.path.is_dir():
-        write_durably(model.bundle.path / BENCH, found.model_dump_json(indent=2).encode() + b"\n")
     if as_json:
         typer.echo(found.model_dump_json())
     else:
         print_bench(found, Console())
+    if model.bundle.path.is_dir():  # after it was told: where nothing can be written it was not measured in vain
+        write_durably(model.bundle.path / BENCH, found.model_dump_json(indent=2).encode() + b"\n")
 
 
 def _compiled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import shutil
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
+from edge_client.bundle import exchange
 from edge_client.bundle.bundle import open_bundle
 from edge_client.bundle.files import read_files
 from edge_client.bundle.sums import sums_of
@@ -198,3 +200,20 @@ def refused(path: Path, words: str, kind: type[EdgeFedError], code: int) -> None
     assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == code
+
+
+@pytest.mark.parametrize("fault", [0, errno.EINVAL], ids=["exchanged", "renamed"])
+def test_a_bundle_is_replaced_as_a_whole(
+    folder: Path, fault: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if fault:  # a file system that cannot exchange two folders
+        monkeypatch.setattr(exchange, "_exchange", lambda first, second: fault)
+    files = {name: data for name, data in read_files(folder).items() if name != "SHA256SUMS"}
+    write_bundle(folder, {**files, "MODEL_CARD.md": b"another"})
+    assert open_bundle(folder).files["MODEL_CARD.md"] == b"another"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_what_a_killed_measurement_left_is_passed_over(folder: Path) -> None:
+    (folder / "bench.json.partial").write_bytes(b"{")
+    assert "bench.json.partial" not in open_bundle(folder).files
