@@ -101,19 +101,29 @@ def _disturb(
     """Watches the server's memory until all frames are judged; swaps and kills come evenly in between."""
     memory: list[tuple[int, float]] = []
     swaps = kills = 0
-    while (frames := sum(tally.judged for tally in tallies)) < plan.frames and not any(one.done() for one in clients):
+    goal = plan.frames
+    while not any(client.done() for client in clients):
+        frames = sum(tally.judged for tally in tallies)
+        seen = all(tally.changes >= swaps for tally in tallies)
+        if frames >= goal and (swaps, kills) == (plan.swaps, plan.kills) and seen:
+            break
         memory.append((frames, memory_mb([server.pid])))
-        if swaps < plan.swaps and frames >= (swaps + 1) * plan.frames / (plan.swaps + 1):
+        if swaps < plan.swaps and seen and frames >= (swaps + 1) * plan.frames / (plan.swaps + 1):
             swaps += 1
-            fresh = served.with_suffix(".new")
-            shutil.copy(bundles[swaps % 2], fresh)
-            fresh.replace(served)
+            _exchange(served, bundles[swaps % 2])
         if kills < plan.kills and frames >= (kills + 1) * plan.frames / (plan.kills + 1):
             kills += 1
             server.kill()
             server.start()
+            goal = max(goal, frames + plan.frames // (plan.kills + 1))  # after the last one it works as well
         time.sleep(_LOOK_EVERY_S)
     return memory
+
+
+def _exchange(served: Path, bundle: Path) -> None:
+    fresh = served.with_suffix(".new")
+    shutil.copy(bundle, fresh)
+    fresh.replace(served)
 
 
 def _pictures(bundles: Sequence[Path], images: Sequence[bytes], engines: Path) -> list[Picture]:

@@ -154,6 +154,14 @@ async def test_a_wrong_tensor_is_told_what_is_wrong(ask: Ask, change: dict[str, 
     assert words in refused.json["error"]
 
 
+@pytest.mark.parametrize("length", ["-1", "x", "²", "9" * 5000])
+async def test_a_length_that_is_no_number_of_bytes_is_refused(ask: Ask, length: str) -> None:
+    """Found by trying: Python itself fails over a number of thousands of digits, and the answer was a 500."""
+    named = {"Inference_Header_Content_Length": length}
+    refused = await ask("POST", "/v2/models/cells/infer", b"{}", **named)
+    assert refused.status == 400 and "is not a number of bytes" in refused.json["error"]
+
+
 def bomb() -> bytes:
     """A PNG of a few hundred bytes that says it has 400 million pixels."""
 
