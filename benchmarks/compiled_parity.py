@@ -30,10 +30,9 @@ def main() -> None:
 def parity_of(case: Case) -> Parity:
     """The certificates of float32, float16 and int8."""
     half, whole = case.proven("fp16").parity, case.proven("int8").parity
-    return Parity(
-        precision=whole.precision, certificates=(*half.certificates, whole.certificates[-1]),
-        kept_in_float={**half.kept_in_float, **whole.kept_in_float},
-    )  # fmt: skip
+    kept = {f"{layer} of {one.precision}": why for one in (half, whole) for layer, why in one.kept_in_float.items()}
+    certificates = (*half.certificates, whole.certificates[-1])
+    return Parity(precision=whole.precision, certificates=certificates, kept_in_float=kept)
 
 
 if __name__ == "__main__":
