@@ -50,7 +50,7 @@ def test_nothing_is_compiled_by_itself_where_nobody_has_asked(site: Path) -> Non
     install(site, "cells")
     assert order_for_next(site) is None
     assert compile_standing(site).state == "not asked for"
-    assert line_model(site) is waiting_job(site) is None
+    assert line_model(site) is None and waiting_job(site) is None
 
 
 def test_a_successor_is_compiled_as_its_forerunner_was_asked_to_be(site: Path) -> None:
