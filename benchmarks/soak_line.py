@@ -17,6 +17,7 @@ from edge_client.images import decode_image
 from edge_client.serve.verdict import Serving, Verdict
 
 _LOOK_EVERY_S = 0.5
+_FIRST = 0.05
 _PATIENCE_S, _SHORT_PATIENCE_S = 60.0, 2.0
 
 
@@ -108,16 +109,21 @@ def _disturb(
         if frames >= goal and (swaps, kills) == (plan.swaps, plan.kills) and seen:
             break
         memory.append((frames, memory_mb([server.pid])))
-        if swaps < plan.swaps and seen and frames >= (swaps + 1) * plan.frames / (plan.swaps + 1):
+        if swaps < plan.swaps and seen and frames >= _due(swaps, plan.swaps, plan.frames):
             swaps += 1
             _exchange(served, bundles[swaps % 2])
-        if kills < plan.kills and frames >= (kills + 1) * plan.frames / (plan.kills + 1):
+        if kills < plan.kills and frames >= _due(kills, plan.kills, plan.frames):
             kills += 1
             server.kill()
             server.start()
             goal = max(goal, frames + plan.frames // (plan.kills + 1))  # after the last one it works as well
         time.sleep(_LOOK_EVERY_S)
     return memory
+
+
+def _due(done: int, count: int, frames: int) -> float:
+    """After how many frames the next of `count` disturbances comes; the first one while memory still warms up."""
+    return max(_FIRST, done / count) * frames
 
 
 def _exchange(served: Path, bundle: Path) -> None:
