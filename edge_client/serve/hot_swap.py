@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from edge_client.serve.service import Service
 from edge_client.serve.verdict import Serving
 from edge_client.state import model_folder
 from protos.errors import EdgeFedError, InvalidInput
+from protos.heap import give_back_heap
 
 LOOK_EVERY_S = 1.0
 
@@ -96,32 +96,10 @@ async def _swap(service: Service, source: Source, metrics: Metrics) -> None:
         log.error("the model has changed and cannot be used: %s; the last good one stays", one_line(str(error)))
         return
     old = service.serving.digest
+    if (serving.digest, serving.calibration) == (old, service.serving.calibration):
+        serving.model.runner.close()  # its files have changed and it has not: a signature came
+        return
     await service.swap(serving)
     metrics.swaps.labels("swapped").inc()
     log.info("model of %s: %s in place of %s", serving.model.job, serving.digest[:12], old[:12])
-    await asyncio.to_thread(_give_memory_back)
-
-
-def _give_memory_back() -> None:
-    """Has the C library return what the old model held; glibc keeps it, 35 MB after some swaps of a small model."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:  # a tar file, or a bundle that is being replaced
-        return []
-
-
-def _stamps(paths: list[Path]) -> Stamp:
-    found = []
-    for path in paths:
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
-    return tuple(found)
+    await asyncio.to_thread(give_back_heap)  # of what the old model held: 35 MB after some swaps of a small one
