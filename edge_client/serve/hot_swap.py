@@ -103,3 +103,21 @@ async def _swap(service: Service, source: Source, metrics: Metrics) -> None:
     metrics.swaps.labels("swapped").inc()
     log.info("model of %s: %s in place of %s", serving.model.job, serving.digest[:12], old[:12])
     await asyncio.to_thread(give_back_heap)  # of what the old model held: 35 MB after some swaps of a small one
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # a tar file, or a bundle that is being replaced
+        return []
+
+
+def _stamps(paths: list[Path]) -> Stamp:
+    found = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(found)
