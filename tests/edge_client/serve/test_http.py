@@ -241,6 +241,19 @@ async def test_who_dawdles_over_the_body_is_let_go(port: int, monkeypatch: pytes
     assert answer.startswith(b"HTTP/1.1 408") and b"did not come within" in answer
 
 
+async def test_who_sends_slowly_keeps_nobody_out(port: int, ask: Ask, cell: Path) -> None:
+    slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+    for _, writer in slow:
+        writer.write(b"POST /inspect HTTP/1.1\r\nHost: a\r\nContent-Length: 999999\r\n\r\n" + bytes(999))
+    try:
+        await asyncio.sleep(0.2)  # all of them are being read
+        assert (await ask("POST", "/inspect", cell.read_bytes())).status == 200
+    finally:
+        for _, writer in slow:
+            writer.close()
+            await writer.wait_closed()
+
+
 async def test_metrics_are_prometheus_text(ask: Ask, cell: Path) -> None:
     await ask("POST", "/inspect", cell.read_bytes())
     found = await ask("GET", "/metrics")
