@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: venv demo test check protos faults bench clean
+.PHONY: venv demo test check protos faults bench offline clean
 
 venv: $(STAMP) ## Make .venv with everything, at the exact versions of constraints.txt
 
@@ -38,6 +38,9 @@ faults: venv ## Kill anything, anywhere, and fuzz every parser: the full matrix,
 
 bench: venv ## Ratios against the peers, into build/bench.json
 	$(BIN)/python -m benchmarks
+
+offline: venv ## Everything that an installation without a network needs, into build/offline
+	sh deploy/offline/build.sh
 
 clean: ## Remove build outputs; keeps .venv
 	rm -rf build dist

@@ -103,6 +103,8 @@ def _files(state: StateFolder, scratch: Path) -> Iterator[tuple[str, Path]]:
     yield "version", state.root / "version"
     for name in ("key.pem", "cert.pem"):
         yield f"ca/{name}", state.authority / name
+    if (state.release / "key.pem").exists():  # not before its first start under a version that signs
+        yield "release/key.pem", state.release / "key.pem"
     digests = _referenced(database)
     yield "coordinator.sqlite", database
     for digest in sorted(digests):

@@ -18,7 +18,7 @@ INDEX = "backup.json"
 
 _ARTIFACT_NAME = r"artifacts/(?P<start>[0-9a-f]{2})/(?P<digest>(?P=start)[0-9a-f]{62})"
 _ARTIFACT = re.compile(_ARTIFACT_NAME)
-_NAMES = re.compile(rf"version|ca/(key|cert)\.pem|coordinator\.sqlite|{_ARTIFACT_NAME}(\.manifest)?")
+_NAMES = re.compile(rf"version|ca/(key|cert)\.pem|release/key\.pem|coordinator\.sqlite|{_ARTIFACT_NAME}(\.manifest)?")
 _INDEX_BYTES = 1 << 28
 _READ_BYTES = 1 << 20
 

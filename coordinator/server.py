@@ -23,19 +23,21 @@ from coordinator.gate import Gate
 from coordinator.jobs import Jobs
 from coordinator.migrations import migrate
 from coordinator.operator_credentials import keep_operator, write_operator
+from coordinator.release_key import open_release_key
 from coordinator.revocations import follow_revocations
 from coordinator.services.artifacts import MESSAGE_BYTES, ArtifactsService
 from coordinator.services.decoding import Decoding
 from coordinator.services.door import Door
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.jobs import JobsService
+from coordinator.services.releases import ReleasesService
 from coordinator.services.work import WorkService
 from coordinator.sites import Sites
 from coordinator.state import StateFolder, create_state, locked, room_on_disk
 from protos.durable import write_durably
 from protos.errors import Unavailable
 from protos.heap import keep_chunks_on_heap
-from protos.v1 import artifacts_pb2_grpc, enrolment_pb2_grpc, jobs_pb2_grpc, work_pb2_grpc
+from protos.v1 import artifacts_pb2_grpc, enrolment_pb2_grpc, jobs_pb2_grpc, releases_pb2_grpc, work_pb2_grpc
 
 _LOG = logging.getLogger("coordinator")
 _GRACE_S = 1.0
@@ -79,9 +81,12 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
     collection = Collection(state, store, lambda: [job.state for job in jobs.listing()])
     server = grpc.aio.server(interceptors=[Decoding(), Gate()], options=_OPTIONS)
     door = Door(authority, sites)
-    enrolment_pb2_grpc.add_EnrolmentServicer_to_server(EnrolmentService(door, engine, authority), server)
+    release = open_release_key(state.release)
+    enrolment = EnrolmentService(door, engine, authority, release.public_pem)
+    enrolment_pb2_grpc.add_EnrolmentServicer_to_server(enrolment, server)
     work_pb2_grpc.add_WorkServicer_to_server(WorkService(door, jobs), server)
     artifacts_pb2_grpc.add_ArtifactsServicer_to_server(ArtifactsService(door, store, jobs), server)
+    releases_pb2_grpc.add_ReleasesServicer_to_server(ReleasesService(door, store, jobs, release), server)
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(door, jobs, sites), server)
     address = _bind(server, authority, listen)
     write_operator(state, authority)

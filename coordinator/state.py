@@ -35,6 +35,11 @@ class StateFolder:
         return self.root / "operator"
 
     @property
+    def release(self) -> Path:
+        """The folder of the key that signs bundles."""
+        return self.root / "release"
+
+    @property
     def database(self) -> Path:
         """The SQLite file."""
         return self.root / "coordinator.sqlite"
@@ -70,7 +75,7 @@ def create_state(root: Path) -> StateFolder:
             write_durably(root / "version", f"{VERSION}\n".encode())
         read_version(root)
         state = StateFolder(root)
-        for folder in (state.authority, state.operator, state.artifacts, state.partial):
+        for folder in (state.authority, state.operator, state.release, state.artifacts, state.partial):
             folder.mkdir(mode=0o700, exist_ok=True)
         sync_folder(root)  # the CA in there must not be lost: no site would know its coordinator again
     except OSError as error:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_client.state import write_durably
-from models.threshold import Threshold, lowest_rate, threshold
+from models.threshold import CONFIDENCE, Threshold, lowest_rate, normals_for, normals_for_half, rate_interval, threshold
 from protos.errors import InvalidInput, StateError
 
 FILE = "calibration.json"
@@ -35,12 +35,34 @@ class Calibration:
     threshold: Threshold
     calm: float
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Between which false-reject rates the true one lies with 95 % confidence, given so few or many images."""
+        return rate_interval(self.threshold.normals, self.asked_rate)
+
+    @property
+    def more(self) -> int:
+        """Held-out normals worth having more: those that the asked rate lacks, or that halve the interval."""
+        normals = self.threshold.normals
+        lacking = normals_for(self.asked_rate) - normals
+        return lacking if lacking > 0 else normals_for_half(normals, self.asked_rate) - normals
+
     def __str__(self) -> str:
-        images = f"{self.threshold.normals} held-out normal image{'s' * (self.threshold.normals != 1)}"
+        normals = self.threshold.normals
+        images = f"{normals} held-out normal image{'s' * (normals != 1)}"
+        wider, narrower = _between(self.interval), _between(rate_interval(normals + self.more, self.asked_rate))
+        sure = f"the true one lies between {wider} with {100 * CONFIDENCE:g} % confidence"
         if self.threshold.rate > self.asked_rate:
-            lowest = 100 * lowest_rate(self.threshold.normals)
-            return f"{images} can promise a false-reject rate of {lowest:.1f} %, not {100 * self.asked_rate:g} %"
-        return f"{images} promise a false-reject rate of {100 * self.threshold.rate:g} %"
+            lowest = 100 * lowest_rate(normals)
+            promise = f"can promise a false-reject rate of {lowest:.1f} %, not {100 * self.asked_rate:g} %"
+            return f"{images} {promise}; {sure}; {self.more} more would promise it, and narrow that to {narrower}"
+        promise = f"promise a false-reject rate of {100 * self.threshold.rate:g} %"
+        return f"{images} {promise}; {sure}; {self.more} more would narrow that to {narrower}"
+
+
+def _between(rates: tuple[float, float]) -> str:
+    low, high = (f"{100 * rate:.2g}" for rate in rates)
+    return f"{low} and {high} %"
 
 
 def calibrate(scores: NDArray[np.floating], rate: float) -> Calibration | None:

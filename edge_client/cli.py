@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
+from edge_client.cli_bench import bench
+from edge_client.cli_compile import compile_
 from edge_client.cli_detect import register
+from edge_client.cli_serve import serve
 
 # What a command needs is imported in it: an agent stays small, and `--help` is quick.
 
@@ -104,7 +107,10 @@ def leave(
     typer.echo(json.dumps({"job": job, "left": True}) if as_json else f"left job {job}")
 
 
+app.command()(bench)
 register(app)
+app.command("compile")(compile_)
+app.command()(serve)
 
 
 def _root(state: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""`edgefed client evaluate` and `edgefed client infer`: what an installed model says of images."""
+"""`edgefed client evaluate` and `edgefed client infer`: what a model says of images."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:  # imported in the commands: `edgefed --help` must not wait for torch
+if TYPE_CHECKING:  # imported in the commands: `edgefed --help` must not wait for what judges
     from edge_client.calibration import Calibration
     from edge_client.heatmap_folder import HeatmapFolder
-    from edge_client.inference import InstalledModel, Judgement
+    from edge_client.judge import Judge, Judgement
 
 StateDir = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="State folder; $XDG_STATE_HOME/edgefed/client.")
@@ -22,7 +22,14 @@ StateDir = Annotated[
 Job = Annotated[str | None, typer.Option(help="Whose model; the current one where left out.")]
 Rate = Annotated[
     float | None,
-    typer.Option("--false-reject-rate", help="Share of normal images that may be rejected, as 0.01; it is kept."),
+    typer.Option(
+        "--false-reject-rate",
+        help="Share of normal images that may be rejected, as 0.01; it is kept for an installed model.",
+    ),
+]
+BundlePath = Annotated[
+    Path | None,
+    typer.Option("--bundle", metavar="DIR-OR-TAR", help="A compiled model to run instead of an installed one."),
 ]
 NO_THRESHOLD = "no normal image was held out, so there is no threshold and no verdict"
 
@@ -39,14 +46,15 @@ def evaluate(
         Path | None, typer.Option(metavar="DIR", help="Labelled images in MVTec layout; the site's own where left out.")
     ] = None,
     job: Job = None,
+    bundle: BundlePath = None,
     false_reject_rate: Rate = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Measure the installed model on labelled images: AUROC, false rejects and misses, per product and defect."""
+    """Measure a model on labelled images: AUROC, false rejects and misses, per product and defect."""
     from edge_client.datasets import labelled_images
 
     images = labelled_images(data or _own_images(state))
-    model, calibration = _model(state, job, false_reject_rate)
+    model, calibration = _model(state, job, bundle, false_reject_rate)
     from edge_client.evaluate import by_defect, by_product, judge_all, quality
     from edge_client.quality_table import print_quality
 
@@ -61,9 +69,11 @@ def evaluate(
         return
     document = {
         "job": model.job,
+        "judge": model.description,
         **asdict(whole),
         "threshold": asdict(calibration.threshold) if calibration else None,
         "threshold_note": note,
+        "false_reject_interval": calibration.interval if calibration else None,
         "products": {name: asdict(found) for name, found in products.items()},
         "defects": {name: asdict(found) for name, found in defects.items()},
         "scores": [
@@ -79,6 +89,7 @@ def infer(
     state: StateDir = None,
     heatmaps: Annotated[Path | None, typer.Option(metavar="DIR", help="Write an overlay PNG per image here.")] = None,
     job: Job = None,
+    bundle: BundlePath = None,
     false_reject_rate: Rate = None,
     as_json: Annotated[bool, typer.Option("--json", help="The lines are JSON with or without it.")] = False,
 ) -> None:
@@ -91,9 +102,8 @@ def infer(
 
     paths = _sources(source)
     pictures = None if heatmaps is None else HeatmapFolder(heatmaps, source)
-    model, calibration = _model(state, job, false_reject_rate)
-    if calibration is None:
-        typer.echo(f"edgefed: {NO_THRESHOLD}", err=True)
+    model, calibration = _model(state, job, bundle, false_reject_rate)
+    typer.echo(f"edgefed: {calibration or NO_THRESHOLD}", err=True)
     unreadable = 0
     for path in paths:
         try:
@@ -111,18 +121,15 @@ def infer(
         raise typer.Exit(InvalidInput.exit_code)
 
 
-def _model(state: Path | None, job: str | None, rate: float | None) -> tuple[InstalledModel, Calibration | None]:
-    from edge_client.calibration import check_rate, keep_rate
+def _model(
+    state: Path | None, job: str | None, bundle: Path | None, rate: float | None
+) -> tuple[Judge, Calibration | None]:
+    from edge_client.judging import load_judge
     from edge_client.threads import bound_threads
 
-    if rate is not None:
-        check_rate(rate)  # before torch is loaded, which takes seconds
     bound_threads()
-    from edge_client.inference import load_model
-
-    model = load_model(_root(state), job)
-    if rate is not None:
-        keep_rate(model.folder, rate)
+    model = load_judge(_root(state), job, bundle, rate)
+    typer.echo(f"edgefed: {model.description}, judges", err=True)
     return model, model.calibration()
 
 

@@ -16,6 +16,7 @@ from protos.errors import EdgeFedError, InvalidInput, StateError, Unavailable, e
 from protos.invitation import COORDINATOR_NAME
 from protos.v1.artifacts_pb2_grpc import ArtifactsStub
 from protos.v1.enrolment_pb2_grpc import EnrolmentStub
+from protos.v1.releases_pb2_grpc import ReleasesStub
 from protos.v1.work_pb2_grpc import WorkStub
 
 CALL_S = 30.0
@@ -113,6 +114,7 @@ class Connection:
         self.work = WorkStub(self._channel)
         self.artifacts = ArtifactsStub(self._channel)
         self.enrolment = EnrolmentStub(self._channel)
+        self.releases = ReleasesStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self

@@ -20,6 +20,7 @@ from edge_client.config import SITE_FILE, site_toml
 from edge_client.connection import Connection, parse_address
 from edge_client.identity import Identity, load_identity, moment, save_identity
 from edge_client.joining import STAGING, key_for, move_in, staging
+from edge_client.release_key import pin_release_key
 from edge_client.schedule import pause_s
 from edge_client.state import VERSION, SiteState, is_site_folder, open_state, write_durably
 from protos.errors import IntegrityError, InvalidInput, Refused, StateError, Unavailable
@@ -56,9 +57,10 @@ def join(root: Path, address: str, token: str, *, images: Path | None) -> Identi
     parse_address(address)
     invitation = decode_token(token)
     with staging(root) as folder:
-        identity = asyncio.run(_enrol(address, invitation, folder))
+        identity, release_key = asyncio.run(_enrol(address, invitation, folder))
         (folder / "identity").mkdir(mode=0o700)
         save_identity(folder / "identity", identity)
+        pin_release_key(folder / "identity", release_key)
         write_durably(folder / SITE_FILE, site_toml(images).encode())
         for name in ("outbox", "artifacts", "jobs", "models"):
             (folder / name).mkdir()
@@ -79,6 +81,7 @@ async def renew(state: SiteState, identity: Identity, connection: Connection) ->
     _check_issued(reply.certificate_pem, ca, key, identity.site)
     renewed = replace(identity, certificate_pem=reply.certificate_pem)
     write_durably(state.identity / "cert.pem", renewed.certificate_pem)
+    pin_release_key(state.identity, reply.release_key_pem)
     return renewed
 
 
@@ -95,7 +98,7 @@ def _check_free(root: Path) -> None:
         raise InvalidInput(f"{root} is not empty and is not a site's state folder; choose another --state")
 
 
-async def _enrol(address: str, invitation: Invitation, folder: Path) -> Identity:
+async def _enrol(address: str, invitation: Invitation, folder: Path) -> tuple[Identity, bytes]:
     enrolment_key, enrolment_certificate = enrolment_credentials(invitation.ca_key)
     der = _certificate_at(address, enrolment_key + enrolment_certificate)
     leaf = check_coordinator(der, address, invitation, datetime.now(UTC))
@@ -110,7 +113,8 @@ async def _enrol(address: str, invitation: Invitation, folder: Path) -> Identity
     if compressed_key(_p256_key(ca)) != invitation.ca_key:
         raise IntegrityError(f"the coordinator at {address} sent a CA that is not the token's; ask its operator")
     _check_issued(reply.certificate_pem, ca, key, invitation.site)
-    return Identity(invitation.site, address, private_key_pem(key), reply.certificate_pem, reply.ca_pem)
+    identity = Identity(invitation.site, address, private_key_pem(key), reply.certificate_pem, reply.ca_pem)
+    return identity, reply.release_key_pem
 
 
 async def _trade(

@@ -12,7 +12,7 @@ from PIL import Image
 
 from edge_client.datasets import NORMAL, LabelledImage
 from edge_client.images import read_image
-from edge_client.inference import InstalledModel
+from edge_client.judge import Judge
 from models.metrics import auroc
 from protos.errors import InvalidInput
 
@@ -63,7 +63,7 @@ class Quality:
     miss_rate: float | None
 
 
-def judge_all(model: InstalledModel, images: Sequence[LabelledImage], report: Callable[[int], None]) -> list[Judged]:
+def judge_all(model: Judge, images: Sequence[LabelledImage], report: Callable[[int], None]) -> list[Judged]:
     """Scores every image that can be read; one that cannot is named in the log and left out.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import warnings
 from contextlib import suppress
@@ -37,19 +38,36 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         InvalidInput: not a regular file, not an image, damaged, too large, or of samples without a known range.
     """
     _check_file(path)
+    return _read(path, str(path))
+
+
+def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
+    """The image in a file's bytes, as `read_image` gives it.
+
+    Args:
+        data: of the file.
+        name: what to call it in an error.
+
+    Raises:
+        InvalidInput: see `read_image`.
+    """
+    return _read(io.BytesIO(data), name)
+
+
+def _read(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
     try:
         # Damaged metadata of a sound image is not the reader's business.
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as image:
-            _bound(image, path)
+        with warnings.catch_warnings(action="ignore"), Image.open(source, formats=_FORMATS) as image:
+            _bound(image, name)
             image.load()
             _turn_upright(image)
-            return np.array(_rgb(image, path))
+            return np.array(_rgb(image, name))
     except UnidentifiedImageError as error:
-        raise InvalidInput(f"{path} is not a PNG, JPEG, BMP, TIFF or WebP image") from error
+        raise InvalidInput(f"{name} is not a PNG, JPEG, BMP, TIFF or WebP image") from error
     except InvalidInput:
         raise
     except Exception as error:  # a decoder raises whatever the damage leads it to
-        raise InvalidInput(f"{path} is damaged and cannot be read as an image: {error}") from error
+        raise InvalidInput(f"{name} is damaged and cannot be read as an image: {error}") from error
 
 
 def _check_file(path: Path) -> None:
@@ -65,7 +83,7 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _bound(image: Image.Image, path: Path) -> None:
+def _bound(image: Image.Image, name: str) -> None:
     """Keeps the decoded image within `MAX_PIXELS`: reduces a baseline JPEG, refuses anything else."""
     width, height = image.size
     # A progressive JPEG is held whole in memory before the first reduced pixel comes out of it.
@@ -74,7 +92,7 @@ def _bound(image: Image.Image, path: Path) -> None:
         image.draft("RGB", (max(1, width // factor), max(1, height // factor)))
     if image.width * image.height > MAX_PIXELS:
         raise InvalidInput(
-            f"{path} has {width} x {height} pixels; at most {MAX_PIXELS // 1_000_000} million are read: save it smaller"
+            f"{name} has {width} x {height} pixels; at most {MAX_PIXELS // 1_000_000} million are read: save it smaller"
         )
 
 
@@ -85,19 +103,19 @@ def _turn_upright(image: Image.Image) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def _rgb(image: Image.Image, path: Path) -> Image.Image:
+def _rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
-        raise InvalidInput(f"{path} holds floating-point samples, whose range is not known: save it with 8 or 16 bits")
+        raise InvalidInput(f"{name} holds floating-point samples, whose range is not known: save it with 8 or 16 bits")
     if image.mode.startswith("I"):
-        return Image.fromarray(_eight_bits(np.asarray(image), path)).convert("RGB")
+        return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
     if image.has_transparency_data:
         opaque = Image.new("RGBA", image.size, "black")
         return Image.alpha_composite(opaque, image.convert("RGBA")).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _eight_bits(samples: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
+def _eight_bits(samples: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
     lowest, highest = int(samples.min()), int(samples.max())
     if lowest < 0 or highest > _SIXTEEN_BITS:
-        raise InvalidInput(f"{path} holds grey values from {lowest} to {highest}: save it with 8 or 16 bits")
+        raise InvalidInput(f"{name} holds grey values from {lowest} to {highest}: save it with 8 or 16 bits")
     return (samples // (16 if highest <= _TWELVE_BITS else 256)).astype(np.uint8)

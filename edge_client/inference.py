@@ -1,9 +1,10 @@
-"""An installed model at work: from an image file to a score, a map and a verdict."""
+"""An installed model at work with torch: from an image file to a score, a map and a verdict."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,42 +13,17 @@ from numpy.typing import NDArray
 from edge_client.calibration import Calibration, calibrate, kept_rate
 from edge_client.config import load_site_config
 from edge_client.images import read_image
+from edge_client.judge import Judgement, judgements
+from edge_client.plain import one_line
 from edge_client.site_data import checked_weights
-from edge_client.state import SiteState, check_job_name, open_state
+from edge_client.state import model_folder
 from models.backbones.registry import weights_file
 from models.feddymem.detector import Detector
 from models.feddymem.settings import Settings
 from models.method import Arrays, Unusable
-from models.scoring import image_scores
 from protos.errors import InvalidInput, StateError
 from protos.jobs import JobSpec, job_from_json
 from protos.tensors import read_tensors
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a model says of one image.
-
-    Attributes:
-        image: (H, W, 3) uint8, as it was read.
-        score: higher is more anomalous.
-        map: (gh, gw) float32, one per patch.
-        hottest: mean of as many of the map's hottest patches as the job's rule looks at.
-        read_ms: milliseconds for reading and decoding the file.
-        score_ms: milliseconds for everything from pixels to score.
-    """
-
-    image: NDArray[np.uint8]
-    score: float
-    map: NDArray[np.float32]
-    hottest: float
-    read_ms: float
-    score_ms: float
-
-    @property
-    def score_map(self) -> NDArray[np.float32]:
-        """The map (gh, gw) in the unit of `score`, so that it can be held against the threshold."""
-        return self.map * np.float32(self.score / self.hottest if self.hottest else 1)
 
 
 @dataclass(frozen=True)
@@ -68,28 +44,32 @@ class InstalledModel:
     detector: Detector
     normal_scores: NDArray[np.float32]
 
+    @property
+    def description(self) -> str:
+        """See `Judge`."""
+        return "the trained model, with torch"
+
     def calibration(self) -> Calibration | None:
         """At the rate that the site keeps, or else at the job's; None where no normal image was held out."""
         rate = kept_rate(self.folder)
         return calibrate(self.normal_scores, self.settings.score.false_reject_rate if rate is None else rate)
 
     def judge(self, path: Path) -> Judgement:
-        """Reads and scores one image file.
-
-        Raises:
-            InvalidInput: it cannot be read.
-            StateError: the model gives no number; NaN is above no threshold and would pass as normal.
-        """
+        """See `Judge`."""
         started = time.perf_counter()
         image = read_image(path)
-        read = time.perf_counter()
-        scores = self.detector.score([image])
-        done = time.perf_counter()
-        hottest = float(image_scores(scores.map, self.settings.score.rule, self_normalise=False)[0])
-        if not (np.isfinite(scores.image).all() and np.isfinite(scores.map).all()):
-            raise _damaged(self.folder, ValueError("its scores are not finite"))
-        milliseconds = 1000 * (read - started), 1000 * (done - read)
-        return Judgement(image, float(scores.image[0]), scores.map[0], hottest, *milliseconds)
+        read_ms = 1000 * (time.perf_counter() - started)
+        return replace(self.judge_images([image])[0], read_ms=read_ms)
+
+    def judge_images(self, images: Sequence[NDArray[np.uint8]]) -> list[Judgement]:
+        """See `Judge`."""
+        started = time.perf_counter()
+        scores = self.detector.score(images)
+        score_ms = 1000 * (time.perf_counter() - started) / len(images)
+        try:
+            return judgements(images, *scores, self.settings.score.rule, score_ms)
+        except ValueError as error:
+            raise _damaged(self.folder, error) from error
 
 
 def load_model(root: Path, job: str | None = None) -> InstalledModel:
@@ -104,13 +84,8 @@ def load_model(root: Path, job: str | None = None) -> InstalledModel:
         IntegrityError: the backbone's weights are not those that `site.toml` means.
         StateError: the model's files are damaged.
     """
-    state = open_state(root)
-    name = state.current_model() if job is None else check_job_name(job)
-    if name is None:
-        raise InvalidInput(f"no model is installed in {root} yet; `edgefed client run` installs one when a job ends")
-    folder = state.models / name
-    if not folder.is_dir():
-        raise InvalidInput(f"there is no model of {name!r} in {root}; installed: {_installed(state) or 'none'}")
+    folder = model_folder(root, job)
+    name = folder.name
     spec, final, local = _read(folder)
     settings = spec.the_settings
     if not isinstance(settings, Settings):
@@ -137,8 +112,4 @@ def _read(folder: Path) -> tuple[JobSpec, Arrays, Arrays]:
 
 
 def _damaged(folder: Path, error: Exception) -> StateError:
-    return StateError(f"the model in {folder} cannot be used ({error}); run its job again")
-
-
-def _installed(state: SiteState) -> str:
-    return ", ".join(sorted(path.name for path in state.models.iterdir() if path.is_dir() and path.name[0] != "."))
+    return StateError(f"the model in {folder} cannot be used ({one_line(str(error))}); run its job again")

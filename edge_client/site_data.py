@@ -68,10 +68,11 @@ def checked_weights(config: SiteConfig) -> dict[str, Path]:
         InvalidInput: a file cannot be read.
         IntegrityError: a file is another one.
     """
-    return {name: _checked(name, entry) for name, entry in config.backbones.items()}
+    return {name: check_weights(name, entry) for name, entry in config.backbones.items()}
 
 
-def _checked(name: str, entry: BackboneFile) -> Path:
+def check_weights(name: str, entry: BackboneFile) -> Path:
+    """The weights file of one backbone. Raises as `checked_weights`."""
     try:
         with entry.weights.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -107,10 +107,30 @@ def open_state(root: Path) -> SiteState:
     return SiteState(root)
 
 
+def model_folder(root: Path, job: str | None) -> Path:
+    """The folder of an installed model: the job's, or where it is None the site's current one.
+
+    Raises:
+        InvalidInput: no site has joined there, or there is no such model.
+        StateError: another version of EdgeFed made the state folder.
+    """
+    state = open_state(root)
+    name = state.current_model() if job is None else check_job_name(job)
+    if name is None:
+        raise InvalidInput(f"no model is installed in {root} yet; `edgefed client run` installs one when a job ends")
+    folder = state.models / name
+    if not folder.is_dir():
+        found = sorted(path.name for path in state.models.iterdir() if path.is_dir() and path.name[0] != ".")
+        raise InvalidInput(f"there is no model of {name!r} in {root}; installed: {', '.join(found) or 'none'}")
+    return folder
+
+
 @contextmanager
 def locked(state: SiteState) -> Iterator[None]:
     """Holds the folder for one process. Raises `StateError` where another one has it."""
-    with (state.root / "lock").open("a+") as file:
+    with disk_errors(state.root):
+        file = (state.root / "lock").open("a+")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -126,10 +146,15 @@ def locked(state: SiteState) -> Iterator[None]:
 def is_locked(state: SiteState) -> bool:
     """Whether an agent runs on this folder now."""
     try:
-        with locked(state):
-            return False
-    except StateError:
-        return True
+        file = (state.root / "lock").open("rb")  # for reading: a folder may be shown where nothing can be written
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:

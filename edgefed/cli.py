@@ -10,8 +10,10 @@ import typer
 from coordinator.cli import app as coordinator_app
 from coordinator.job_cli import job_app
 from edge_client.cli import app as client_app
+from edge_client.cli_model import model_app
 from edgefed.chaos.cli import chaos
 from edgefed.demo.cli import demo_app
+from edgefed.doctor.cli import doctor
 
 app = typer.Typer(
     name="edgefed",
@@ -23,7 +25,9 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(coordinator_app, name="coordinator")
 app.add_typer(job_app, name="job")
 app.add_typer(client_app, name="client")
+app.add_typer(model_app, name="model")
 app.command(name="chaos")(chaos)
+app.command(name="doctor")(doctor)
 
 
 def _show_version(asked: bool) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.backbones.registry import BACKBONES, load_network
+from models.pixels import resized
 
 _BATCH = 2  # larger batches are slower: they spend the time on fresh memory pages
 
@@ -77,23 +78,14 @@ def extract(features: PatchFeatures, images: Sequence[NDArray[np.uint8]], size: 
     """
     with torch.inference_mode():
         parts = [
-            features(resized(images[start : start + _BATCH], size)).to(torch.float16).numpy()
+            features(_planes(images[start : start + _BATCH], size)).to(torch.float16).numpy()
             for start in range(0, len(images), _BATCH)
         ]
     return np.concatenate(parts)
 
 
-def resized(images: Sequence[NDArray[np.uint8]], size: int) -> Tensor:
-    """Images (h, w, 3) uint8 of any sizes as one tensor (b, 3, size, size) uint8; the aspect ratio is not kept."""
-    return torch.cat([_resize(image, size) for image in images])
-
-
-def _resize(image: NDArray[np.uint8], size: int) -> Tensor:
-    # Torch asks for memory that may be written, which a decoded image often is not.
-    pixels = torch.from_numpy(np.require(image, np.uint8, ["C", "W"])).permute(2, 0, 1)[None]
-    if pixels.shape[-2:] == (size, size):
-        return pixels
-    return functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+def _planes(images: Sequence[NDArray[np.uint8]], size: int) -> Tensor:
+    return torch.from_numpy(resized(images, size)).permute(0, 3, 1, 2)
 
 
 def _until(network: nn.Module, last: str) -> dict[str, nn.Module]:

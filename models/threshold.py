@@ -1,4 +1,4 @@
-"""Where to cut a score, from held-out normals alone: the conformal quantile."""
+"""Where to cut a score, from held-out normals alone: the conformal quantile, and how sure it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,51 @@ def threshold(scores: NDArray[np.floating], rate: float) -> Threshold:
     if scores.size == 0 or not np.isfinite(scores).all():
         raise ValueError(f"a threshold needs finite scores of held-out normal images; there are {scores.size}")
     n = scores.size
-    promised = max(rate, lowest_rate(n))
-    # The small amount keeps a product such as 100 * 0.99 from being rounded up to the next score.
-    k = min(n, math.ceil((n + 1) * (1 - promised) - 1e-9))
-    return Threshold(float(np.sort(scores)[max(k, 1) - 1]), promised, n)
+    return Threshold(float(np.sort(scores)[_rank(n, rate) - 1]), max(rate, lowest_rate(n)), n)
 
 
 def lowest_rate(normals: int) -> float:
     """The lowest false-reject rate that this many held-out normals can promise: 1 / (n + 1)."""
     return 1 / (normals + 1)
+
+
+def normals_for(rate: float, *, above: int = 0) -> int:
+    """The least number of held-out normals that promise this rate with a cut that `above` of them lie above."""
+    return math.ceil((above + 1) / rate - 1e-9) - 1
+
+
+def rate_interval(normals: int, rate: float) -> tuple[float, float]:
+    """Between which two false-reject rates the true one of a cut lies, with a confidence of 95 %.
+
+    `Threshold.rate` is a mean over all draws of held-out normals; this is how far one draw may be off. The share of
+    normals above the k-th smallest of n scores has the distribution Beta(n + 1 - k, k), whatever the scores' own is.
+
+    Args:
+        normals: n, held-out ones behind the cut, at least 1.
+        rate: that was asked for, in (0, 1).
+    """
+    # Imported where it is used: a coordinator reads this module's names and derives no interval.
+    from scipy.special import betaincinv
+
+    k = _rank(normals, rate)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = (float(betaincinv(normals + 1 - k, k, share)) for share in (tail, 1 - tail))
+    return low, high
+
+
+def normals_for_half(normals: int, rate: float) -> int:
+    """The least number of held-out normals at which `rate_interval` is at most half as wide as it is at `normals`."""
+    low, high = rate_interval(normals, rate)
+    above = 1
+    while True:
+        enough = normals_for(rate, above=above)
+        found = rate_interval(enough, rate)
+        if enough > normals and found[1] - found[0] <= (high - low) / 2:
+            return enough
+        above += 1
+
+
+def _rank(normals: int, rate: float) -> int:
+    promised = max(rate, lowest_rate(normals))
+    # The small amount keeps a product such as 100 * 0.99 from being rounded up to the next score.
+    return max(1, min(normals, math.ceil((normals + 1) * (1 - promised) - 1e-9)))

@@ -3,7 +3,11 @@
     EdgeFedError
     ├── InvalidInput         the caller's file, image, job or option        exit 2
     ├── Unavailable          nobody answers, a port is taken; try again     exit 3
+    ├── BackendMissing       a backend or provider that was asked for       exit 4
+    ├── ParityError          a compiled model decides unlike the trained    exit 5
+    ├── AccuracyError        a precision costs more than its gate allows    exit 6
     ├── IntegrityError       a digest, signature or CA that does not match  exit 7
+    ├── EngineError          an engine cannot be built or loaded here       exit 8
     ├── Refused              a policy, contract or certificate says no      exit 9
     └── StateError           the state folder: version, lock, full disk     exit 10
 
@@ -39,10 +43,34 @@ class Unavailable(EdgeFedError):
     exit_code = 3
 
 
+class BackendMissing(EdgeFedError):
+    """A backend or provider that was asked for is not on this machine; nothing else is taken in its place."""
+
+    exit_code = 4
+
+
+class ParityError(EdgeFedError):
+    """A compiled model does not decide as the trained one does."""
+
+    exit_code = 5
+
+
+class AccuracyError(EdgeFedError):
+    """A precision costs more accuracy than its gate allows."""
+
+    exit_code = 6
+
+
 class IntegrityError(EdgeFedError):
     """Bytes, a signature or a certificate authority are not what was promised."""
 
     exit_code = 7
+
+
+class EngineError(EdgeFedError):
+    """A compiled model or an engine cannot be built, loaded or run on this device."""
+
+    exit_code = 8
 
 
 class Refused(EdgeFedError):
@@ -57,6 +85,7 @@ class StateError(EdgeFedError):
     exit_code = 10
 
 
+# What a machine's own accelerator cannot do is told at that machine and never on the wire.
 _STATUS: dict[type[EdgeFedError], str] = {
     InvalidInput: "INVALID_ARGUMENT",
     Unavailable: "UNAVAILABLE",

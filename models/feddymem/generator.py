@@ -31,9 +31,14 @@ class MemoryGenerator(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """(n, d) float32 to the same, of length 1."""
-        parts = (patches + self.residual(patches)).split(self.widths, dim=1)
-        moved: Tensor = torch.cat([functional.normalize(part, dim=1) for part in parts], dim=1) / len(parts) ** 0.5
-        return moved
+        return move(patches, self.residual.weight, self.residual.bias, self.widths)
+
+
+def move(patches: Tensor, weight: Tensor, bias: Tensor, widths: Sequence[int]) -> Tensor:
+    """What W (d, d) and b (d,) make of patches (n, d); the features of each stage, `widths`, sum to d."""
+    parts = torch.split(patches + functional.linear(patches, weight, bias), list(widths), dim=1)
+    moved: Tensor = torch.cat([functional.normalize(part, dim=1) for part in parts], dim=1) / len(parts) ** 0.5
+    return moved
 
 
 def apply(generator: MemoryGenerator | None, patches: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ class Scores(NamedTuple):
 
     Attributes:
         image: (b,) float32.
-        map: (b, gh, gw) float32, per patch and smoothed; row 0 is the top of the image.
+        map: (b, gh, gw) float32, per patch and smoothed unless they are raw; row 0 is the top of the image.
     """
 
     image: NDArray[np.float32]
@@ -34,6 +34,9 @@ class Scorer:
         bank: the global memory's tensors, "rows" (m, d) and "counts" (m,).
         local: what `install` gave at this site.
 
+    Attributes:
+        generator: of the site, or None.
+
     Raises:
         KeyError, ValueError: `bank` is not a memory bank, or `local` holds a generator that is none for its rows.
     """
@@ -41,16 +44,21 @@ class Scorer:
     def __init__(self, score: Score, bank: Arrays, local: Arrays) -> None:
         rows = from_arrays(bank).rows
         self._score = score
-        self._generator = generator_from_arrays(local)
-        if self._generator is not None and sum(self._generator.widths) != rows.shape[1]:
-            raise ValueError(f"the generator takes {sum(self._generator.widths)} features, rows have {rows.shape[1]}")
+        self.generator = generator_from_arrays(local)
+        if self.generator is not None and sum(self.generator.widths) != rows.shape[1]:
+            raise ValueError(f"the generator takes {sum(self.generator.widths)} features, rows have {rows.shape[1]}")
         self._rows = rows
         self._scales = cell_scales(rows) if score.cell_scale else np.ones(len(rows), np.float32)
 
     def score(self, features: NDArray[np.float16]) -> Scores:
         """Scores of features (b, gh, gw, d)."""
+        images, maps = self.raw(features)
+        return Scores(images, smooth_maps(maps))
+
+    def raw(self, features: NDArray[np.float16]) -> Scores:
+        """Scores of features (b, gh, gw, d) with the map as it is, which a compiled model is held against."""
         patches = features.reshape(-1, features.shape[-1]).astype(np.float32)
-        distances = nearest_distance(apply(self._generator, patches), self._rows, self._scales)
+        distances = nearest_distance(apply(self.generator, patches), self._rows, self._scales)
         maps = distances.reshape(features.shape[:3])
         images = image_scores(maps, self._score.rule, self_normalise=self._score.self_normalise)
-        return Scores(images, smooth_maps(maps))
+        return Scores(images, maps)

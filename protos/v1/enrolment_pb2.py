@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19protos/v1/enrolment.proto\x12\nedgefed.v1\"=\n\x0c\x45nrolRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\x0c\x12\x0f\n\x07\x63sr_der\x18\x03 \x01(\x0c\"\x1f\n\x0cRenewRequest\x12\x0f\n\x07\x63sr_der\x18\x01 \x01(\x0c\"5\n\nEnrolReply\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\x0c\x32\x81\x01\n\tEnrolment\x12\x39\n\x05\x45nrol\x12\x18.edgefed.v1.EnrolRequest\x1a\x16.edgefed.v1.EnrolReply\x12\x39\n\x05Renew\x12\x18.edgefed.v1.RenewRequest\x1a\x16.edgefed.v1.EnrolReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19protos/v1/enrolment.proto\x12\nedgefed.v1\"=\n\x0c\x45nrolRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\x0c\x12\x0f\n\x07\x63sr_der\x18\x03 \x01(\x0c\"\x1f\n\x0cRenewRequest\x12\x0f\n\x07\x63sr_der\x18\x01 \x01(\x0c\"N\n\nEnrolReply\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\x0c\x12\x17\n\x0frelease_key_pem\x18\x03 \x01(\x0c\x32\x81\x01\n\tEnrolment\x12\x39\n\x05\x45nrol\x12\x18.edgefed.v1.EnrolRequest\x1a\x16.edgefed.v1.EnrolReply\x12\x39\n\x05Renew\x12\x18.edgefed.v1.RenewRequest\x1a\x16.edgefed.v1.EnrolReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENEWREQUEST']._serialized_start=104
   _globals['_RENEWREQUEST']._serialized_end=135
   _globals['_ENROLREPLY']._serialized_start=137
-  _globals['_ENROLREPLY']._serialized_end=190
-  _globals['_ENROLMENT']._serialized_start=193
-  _globals['_ENROLMENT']._serialized_end=322
+  _globals['_ENROLREPLY']._serialized_end=215
+  _globals['_ENROLMENT']._serialized_start=218
+  _globals['_ENROLMENT']._serialized_end=347
 # @@protoc_insertion_point(module_scope)

@@ -68,17 +68,21 @@ class EnrolReply(_message.Message):
 
     CERTIFICATE_PEM_FIELD_NUMBER: _builtins.int
     CA_PEM_FIELD_NUMBER: _builtins.int
+    RELEASE_KEY_PEM_FIELD_NUMBER: _builtins.int
     certificate_pem: _builtins.bytes
     ca_pem: _builtins.bytes
+    release_key_pem: _builtins.bytes
+    """Ed25519 public key that signs bundles; empty from a coordinator that has none"""
     def __init__(
         self,
         *,
         certificate_pem: _builtins.bytes = ...,
         ca_pem: _builtins.bytes = ...,
+        release_key_pem: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_pem", b"ca_pem", "certificate_pem", b"certificate_pem"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_pem", b"ca_pem", "certificate_pem", b"certificate_pem", "release_key_pem", b"release_key_pem"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

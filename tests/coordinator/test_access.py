@@ -26,7 +26,7 @@ from grpc import aio
 from coordinator.certificates import open_authority
 from protos.errors import ERROR_KEY
 from protos.invitation import enrolment_credentials, private_key_pem
-from protos.v1 import artifacts_pb2, enrolment_pb2, jobs_pb2, work_pb2
+from protos.v1 import artifacts_pb2, enrolment_pb2, jobs_pb2, releases_pb2, work_pb2
 
 CALLERS = {
     "Enrolment": {"Enrol": "enrolment", "Renew": "site"},
@@ -35,13 +35,14 @@ CALLERS = {
         "site",
     ),
     "Artifacts": dict.fromkeys(("HasChunks", "PutChunk", "Commit", "GetManifest", "GetChunk"), "site"),
+    "Releases": {"SignBundle": "site"},
     "Jobs": dict.fromkeys(
         ("SubmitJob", "ListJobs", "ShowJob", "WatchJob", "CancelJob", "InviteSite", "ListSites"), "operator"
     ),
 }
 SERVICES = {
     service.name: service
-    for module in (artifacts_pb2, enrolment_pb2, jobs_pb2, work_pb2)
+    for module in (artifacts_pb2, enrolment_pb2, jobs_pb2, releases_pb2, work_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 }
 METHODS = {f"{name}.{method.name}": method for name, service in SERVICES.items() for method in service.methods}

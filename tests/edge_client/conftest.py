@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +19,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from grpc import aio
 
+from edge_client.compiled.tensorrt_api import TensorRT, find_tensorrt
 from edge_client.config import site_toml
 from edge_client.connection import Connection
+from edgefed.cli import main
 from edgefed.local_federation import LocalFederation
 from protos.artifacts import CHUNK_BYTES, Manifest, manifest_from_proto, manifest_of, manifest_to_proto
+from protos.errors import BackendMissing
 from protos.invitation import COORDINATOR_NAME, private_key_pem
 from protos.jobs import job_from_table, job_to_json
 from protos.v1 import artifacts_pb2, artifacts_pb2_grpc
@@ -232,6 +237,57 @@ def judging_site(tmp_path_factory: pytest.TempPathFactory, cells: Path) -> Path:
     training.install(job, site, 1, job / "global.safetensors", model)
     (site / "models" / "current").write_text("cells\n")
     return site
+
+
+@pytest.fixture(scope="session")
+def compiled_site(judging_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of `judging_site` with its model compiled for ONNX Runtime too; tests leave it as it is."""
+    from edge_client.compile.compiler import Request, compile_model
+
+    site = Path(shutil.copytree(judging_site, tmp_path_factory.mktemp("compiled") / "site"))
+    compile_model(Request(site, "cells", "onnxruntime", "fp32"), lambda *progress: None)
+    return site
+
+
+@pytest.fixture(scope="session")
+def compiled_bundle(compiled_site: Path) -> Path:
+    """The bundle of `compiled_site`; tests leave it as it is."""
+    return compiled_site / "models" / "cells" / "compiled"
+
+
+@pytest.fixture(scope="session")
+def onnx_model(compiled_bundle: Path) -> bytes:
+    """The graph of the detector that `judging_site` holds, as ONNX: 96-pixel images, 152 features."""
+    return (compiled_bundle / "model.onnx").read_bytes()
+
+
+@pytest.fixture
+def edgefed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`edgefed client ...` in this process, where torch is loaded once."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = ["edgefed", "client", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def rtx() -> TensorRT:
+    """TensorRT-RTX, which builds engines without a GPU."""
+    try:
+        return find_tensorrt("tensorrt-rtx")
+    except BackendMissing as error:
+        pytest.skip(str(error))
 
 
 def make_site_folder(site: Path, images: Path) -> Path:

@@ -241,6 +241,18 @@ async def test_a_renewed_certificate_is_stored_and_used(coordinator: LocalFedera
     assert load_identity(state) == renewed
 
 
+async def test_the_release_key_is_pinned_on_joining_or_else_with_the_next_renewal(coordinator: LocalFederation) -> None:
+    coordinator.join("plant-k", None)
+    state = open_state(coordinator.site_state("plant-k"))
+    pinned, identity = state.identity / "release.pem", load_identity(state)
+    public = (coordinator.coordinator_state / "release" / "public.pem").read_bytes()
+    assert pinned.read_bytes() == public
+    pinned.unlink()  # as at a site that joined a coordinator without such a key
+    async with Connection.of(identity) as connection:
+        await renew(state, identity, connection)
+    assert pinned.read_bytes() == public
+
+
 async def test_a_revoked_site_is_told(coordinator: LocalFederation) -> None:
     coordinator.join("plant-x", None)
     state = open_state(coordinator.site_state("plant-x"))

@@ -12,6 +12,7 @@ from protos.jobs import job_from_table, job_to_json
 from protos.v1 import artifacts_pb2 as artifacts
 from protos.v1 import enrolment_pb2 as enrolment
 from protos.v1 import jobs_pb2 as jobs
+from protos.v1 import releases_pb2 as releases
 from protos.v1 import work_pb2 as work
 from tests.fuzz.mutations import EDGES, TEXTS, bend_bytes, bend_json
 
@@ -45,6 +46,9 @@ def messages(random: Random) -> dict[str, Message]:
         "Artifacts/GetChunk": artifacts.GetChunkRequest(digest=_DIGEST, index=0),
         "Enrolment/Enrol": enrolment.EnrolRequest(site="plant-a", secret=bytes(16), csr_der=b"0\x03abc"),
         "Enrolment/Renew": enrolment.RenewRequest(csr_der=b"0\x03abc"),
+        "Releases/SignBundle": releases.SignBundleRequest(
+            sums=b"%064x  memory_bank.safetensors\n" % random.getrandbits(256), global_digest=_DIGEST
+        ),
         "Jobs/SubmitJob": jobs.SubmitJobRequest(spec_json=bend_json(random, _SPEC.encode()).decode(errors="replace")),
         "Jobs/ListJobs": jobs.ListJobsRequest(),
         "Jobs/ShowJob": jobs.ShowJobRequest(job=job),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.fuzz.families.bundles import BUNDLES
 from tests.fuzz.families.certificates import CERTIFICATES
 from tests.fuzz.families.configurations import CONFIGURATIONS
 from tests.fuzz.families.folders import FOLDERS
@@ -21,6 +22,7 @@ def families() -> dict[str, Family]:
         *CERTIFICATES,
         *TENSORS,
         *INSTALLED,
+        *BUNDLES,
         *IMAGES,
         *CONFIGURATIONS,
         *RECORDS,

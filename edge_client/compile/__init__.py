@@ -1,0 +1,1 @@
+"""Compiling: from an installed model to a bundle that runs without torch."""

@@ -1,0 +1,1 @@
+"""Compiled models at work: one interface over the backends that run them, without torch."""

@@ -1,0 +1,1 @@
+"""Engines: compiled models for one device, kept under a key of everything that they depend on."""
