@@ -56,21 +56,28 @@ def solar_cells() -> Images:
 def magnetic_tiles() -> Images | None:
     """Magnetic tiles in `$EDGEFED_TEST_DATA/images/magnetic_tile`; None where they are not."""
     root = Path(os.environ.get("EDGEFED_TEST_DATA", _DATA)) / "images" / "magnetic_tile"
-    return Images(training_images(root).images, labelled_images(root)) if root.is_dir() else None
+    return folder_of_images(root) if root.is_dir() else None
+
+
+def folder_of_images(root: Path) -> Images:
+    """A folder in MVTec layout."""
+    return Images(training_images(root).images, labelled_images(root))
 
 
 class Case:
     """A detector with a bank of 512 rows of 60 normal images, and its float32 graph.
 
     Args:
-        images: of the data set.
+        images: of the data set; of fewer than 160 normal ones two in five are held out and fewer are learnt.
     """
 
     def __init__(self, images: Images) -> None:
         self.settings = Settings()
         chosen = self.settings.features
         weights = weights_file(chosen.backbone, {})
-        self.learnt, held = images.normal[:_LEARNT], images.normal[_LEARNT : _LEARNT + _HELD_OUT]
+        held_out = min(_HELD_OUT, 2 * len(images.normal) // 5)
+        learnt = min(_LEARNT, len(images.normal) - held_out)
+        self.learnt, held = images.normal[:learnt], images.normal[learnt : learnt + held_out]
         features = extract(PatchFeatures(chosen.backbone, chosen.stages, weights), ImageFiles(self.learnt), 224)
         bank = to_arrays(first_bank(features.reshape(-1, features.shape[-1]).astype(np.float32), 512, 0))
         self.detector = Detector(self.settings, weights, bank, {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Collection, Coroutine
 from pathlib import Path
@@ -26,9 +25,6 @@ from protos.heap import give_back_heap
 from protos.jobs import JobSpec, job_to_json
 
 Work = Prepare | Train | Install
-
-_LOG = logging.getLogger("coordinator")
-_REVOCATIONS_S = 1.0  # how soon a job notices that a site was revoked
 
 
 class Jobs:
@@ -53,7 +49,6 @@ class Jobs:
             self._spawn(self._worker.start())
         for job in self._jobs.values():
             job.advance()
-        self._spawn(self._follow_revocations())
 
     def submit(self, spec: JobSpec) -> Job:
         """Starts a job; a repeat of a running job's submission gets that job.
@@ -138,6 +133,14 @@ class Jobs:
             for past in job.state.rounds
         )
 
+    def expel_revoked(self) -> None:
+        """Takes revoked sites out of all jobs. Raises `StateError` where the database cannot be read or written."""
+        for site in self._sites.listing() if self._active else ():
+            if site.revoked:
+                left = ev.SiteLeft(at=time.time(), site=site.name, reason="its certificate was revoked", discard=True)
+                for job in self._jobs.values():
+                    job.record(left)
+
     async def close(self) -> None:
         """Stops everything; what is not finished goes on when the coordinator starts again."""
         for task in self._tasks:
@@ -177,24 +180,6 @@ class Jobs:
         last = self._served.get(site)
         after = names.index(last) + 1 if last in self._jobs else 0
         return names[after:] + names[:after]
-
-    async def _follow_revocations(self) -> None:
-        # A site is revoked by another process, in the database.
-        while True:
-            await asyncio.sleep(_REVOCATIONS_S)
-            if not self._active:
-                continue
-            try:
-                revoked = [site.name for site in self._sites.listing() if site.revoked]
-                for site in revoked:
-                    self._expel(site)
-            except StateError as error:
-                _LOG.error("%s", error)
-
-    def _expel(self, site: str) -> None:
-        left = ev.SiteLeft(at=time.time(), site=site, reason="its certificate was revoked", discard=True)
-        for job in self._jobs.values():
-            job.record(left)
 
     def _job_ended(self) -> None:
         if not self._active:

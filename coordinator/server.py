@@ -24,6 +24,7 @@ from coordinator.jobs import Jobs
 from coordinator.migrations import migrate
 from coordinator.operator_credentials import keep_operator, write_operator
 from coordinator.release_key import open_release_key
+from coordinator.revocations import follow_revocations
 from coordinator.services.artifacts import MESSAGE_BYTES, ArtifactsService
 from coordinator.services.decoding import Decoding
 from coordinator.services.door import Door
@@ -95,7 +96,8 @@ async def _serve(state: StateFolder, listen: Address, announce: Callable[[Addres
     await server.start()
     announce(address)
     _LOG.info("listening on %s, state in %s", address, state.root)
-    always = [asyncio.create_task(work) for work in (door.watch(), collection.run(), keep_operator(state, authority))]
+    works = follow_revocations(sites, door, jobs), collection.run(), keep_operator(state, authority)
+    always = [asyncio.create_task(work) for work in works]
     number = await stopped
     _LOG.info("stopping on %s", signal.Signals(number).name)
     for task in always:

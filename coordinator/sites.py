@@ -43,7 +43,6 @@ class Sites:
         self._engine = engine
         self._checked: dict[str, float] = {}  # serial -> monotonic time at which it was found good
         self._seen: dict[str, float] = {}
-        self._version = -1
 
     def listing(self) -> list[Site]:
         """All sites, by name."""
@@ -71,17 +70,25 @@ class Sites:
         self._checked[role.serial] = now
 
     def revoked(self, serials: Collection[str]) -> set[str]:
-        """Those certificates that have been revoked; empty, and cheap, while nobody writes to the database."""
-        version = self._data_version()
-        if version == self._version or not serials:
-            return set()
-        self._version = version
+        """Those certificates that have been revoked."""
         query = select(certificates.c.serial).where(certificates.c.revoked, certificates.c.serial.in_(serials))
         with transaction(self._engine) as connection:
             ended = set(connection.execute(query).scalars())
         for serial in ended:
             self._checked.pop(serial, None)
         return ended
+
+    def version(self) -> int:
+        """Another number when anybody has written to the database, for those who watch it; cheap.
+
+        Raises:
+            StateError: the database cannot be read.
+        """
+        try:
+            version: int = self._watching.cursor().execute("PRAGMA data_version").fetchone()[0]
+        except DatabaseError as error:
+            raise StateError(f"the coordinator cannot read its database: {error}") from error
+        return version
 
     def seen(self, site: str) -> None:
         """Notes that a site was heard of now; with a full disk the note is made later."""
@@ -95,13 +102,6 @@ class Sites:
     def _watching(self) -> PoolProxiedConnection:
         # One and the same connection: it tells what others have written since it last looked.
         return self._engine.raw_connection()
-
-    def _data_version(self) -> int:
-        try:
-            version: int = self._watching.cursor().execute("PRAGMA data_version").fetchone()[0]
-        except DatabaseError as error:
-            raise StateError(f"the coordinator cannot read its database: {error}") from error
-        return version
 
     def revoke(self, site: str) -> None:
         """Ends all certificates of a site. Raises `InvalidInput` where there is no such site."""

@@ -15,6 +15,7 @@ from edge_client.enrolment import renew
 from edge_client.identity import check_validity, clock_warning, load_identity, moment
 from edge_client.lease import Progress
 from edge_client.outbox import Outbox
+from edge_client.recompiling import Recompiling
 from edge_client.schedule import Aside, is_of_round, jobs_aside, pause_s, seconds_aside, seconds_to_renewal, set_aside
 from edge_client.state import SiteState
 from edge_client.work import SiteWork
@@ -43,6 +44,7 @@ class Agent:
         self._identity = load_identity(state)
         self._outbox = Outbox(state.outbox)
         self._worker = Worker()
+        self._recompiling = Recompiling(state)
         self._aside: dict[str, Aside] = {}
 
     async def run(self) -> None:
@@ -53,6 +55,7 @@ class Agent:
             StateError: the state folder cannot be read.
         """
         failures = 0
+        compiling = asyncio.create_task(self._recompiling.run())
         try:
             while True:
                 try:
@@ -67,6 +70,8 @@ class Agent:
                         log.warning("%s; trying again until it is back", error)
                 await asyncio.sleep(pause_s(failures, random.random()))
         finally:
+            compiling.cancel()
+            await asyncio.wait([compiling])
             await self._worker.stop()
 
     async def _greet(self, connection: Connection) -> None:
@@ -113,6 +118,7 @@ class Agent:
                 await self._attempt(reply.train.job, work.train(reply.train))
             case "install":
                 await self._attempt(reply.install.job, work.install(reply.install))
+                self._recompiling.look()
 
     async def _attempt(self, job: str, doing: Coroutine[None, None, None]) -> None:
         """Does it, and after a failure that is the site's own sets the job aside for a while."""

@@ -57,19 +57,20 @@ def bench(
         task = progress.add_task("measuring", total=len(sizes))
         asked = backend.value if backend else model.bundle.manifest.backend
         found = measure(model, paths, sizes, asked, lambda done: progress.update(task, completed=done))
-    if model.bundle.path.is_dir():
-        write_durably(model.bundle.path / BENCH, found.model_dump_json(indent=2).encode() + b"\n")
     if as_json:
         typer.echo(found.model_dump_json())
     else:
         print_bench(found, Console())
+    if model.bundle.path.is_dir():  # after it was told: where nothing can be written it was not measured in vain
+        write_durably(model.bundle.path / BENCH, found.model_dump_json(indent=2).encode() + b"\n")
 
 
 def _compiled(
     root: Path, job: str | None, bundle: Path | None, backend: str | None, *, allow_fallback: bool
 ) -> CompiledModel:
+    from edge_client.compile_order import COMPILED
     from edge_client.compiled.model import load_compiled
-    from edge_client.judging import COMPILED, ENGINES
+    from edge_client.judging import ENGINES
     from edge_client.release_key import required_key
     from edge_client.state import model_folder
     from protos.errors import InvalidInput

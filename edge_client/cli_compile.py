@@ -25,6 +25,7 @@ class Backend(StrEnum):
 
     AUTO = "auto"
     ONNXRUNTIME = "onnxruntime"
+    ONNXRUNTIME_CUDA = "onnxruntime-cuda"
     TENSORRT = "tensorrt"
     TENSORRT_RTX = "tensorrt-rtx"
 

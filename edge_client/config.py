@@ -67,6 +67,20 @@ class Egress(BaseModel):
         return None
 
 
+class Compile(BaseModel):
+    """How every model that a job installs is compiled, from the first one on.
+
+    Attributes:
+        backend: see `edgefed client compile --backend`.
+        precision: of the backbone.
+    """
+
+    model_config = _STRICT
+
+    backend: Literal["auto", "onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx"] = "onnxruntime"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+
+
 class SiteConfig(BaseModel):
     """A site's own configuration.
 
@@ -74,6 +88,7 @@ class SiteConfig(BaseModel):
         data: where the training data lies.
         backbones: pretrained networks by name.
         egress: what may leave.
+        compile: how models are compiled; None compiles none but those whose forerunner was.
     """
 
     model_config = _STRICT
@@ -81,6 +96,7 @@ class SiteConfig(BaseModel):
     data: Data = Data()
     backbones: dict[str, BackboneFile] = {}
     egress: Egress
+    compile: Compile | None = None
 
 
 def load_site_config(site_dir: Path) -> SiteConfig:
@@ -138,6 +154,11 @@ max_bytes = 268_435_456
 # [backbones.NAME]
 # weights = "/models/NAME.pt"
 # sha256 = "..."                 # as `sha256sum` prints it
+
+# Compile every model that a job installs; without this, only those that follow one which was compiled by hand.
+# [compile]
+# backend = "onnxruntime"        # or "onnxruntime-cuda", "tensorrt", "tensorrt-rtx", "auto"
+# precision = "fp32"             # or "fp16", "int8"
 """
 
 

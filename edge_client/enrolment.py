@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import ssl
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from edge_client.config import SITE_FILE, site_toml
 from edge_client.connection import Connection, parse_address
 from edge_client.identity import Identity, load_identity, moment, save_identity
+from edge_client.joining import STAGING, key_for, move_in, staging
 from edge_client.release_key import pin_release_key
 from edge_client.schedule import pause_s
 from edge_client.state import VERSION, SiteState, is_site_folder, open_state, write_durably
@@ -36,7 +34,6 @@ from protos.invitation import (
 )
 from protos.v1 import enrolment_pb2
 
-_STAGING = ".joining"
 _CONNECT_S = 10.0
 _ATTEMPTS = 3
 _UNREADABLE = (
@@ -59,16 +56,15 @@ def join(root: Path, address: str, token: str, *, images: Path | None) -> Identi
     _check_free(root)
     parse_address(address)
     invitation = decode_token(token)
-    with _staging(root) as staging:
-        identity, release_key = asyncio.run(_enrol(address, invitation))
-        (staging / "identity").mkdir(mode=0o700)
-        save_identity(staging / "identity", identity)
-        pin_release_key(staging / "identity", release_key)
-        write_durably(staging / SITE_FILE, site_toml(images).encode())
-        for folder in ("outbox", "artifacts", "jobs", "models"):
-            (staging / folder).mkdir()
-        for entry in staging.iterdir():
-            entry.rename(root / entry.name)
+    with staging(root) as folder:
+        identity, release_key = asyncio.run(_enrol(address, invitation, folder))
+        (folder / "identity").mkdir(mode=0o700)
+        save_identity(folder / "identity", identity)
+        pin_release_key(folder / "identity", release_key)
+        write_durably(folder / SITE_FILE, site_toml(images).encode())
+        for name in ("outbox", "artifacts", "jobs", "models"):
+            (folder / name).mkdir()
+        move_in(folder, root)
         # Last, for it is what makes the folder a site's.
         write_durably(root / "version", f"{VERSION}\n".encode())
     return identity
@@ -98,41 +94,15 @@ def _check_free(root: Path) -> None:
         )
     if root.exists() and not root.is_dir():
         raise InvalidInput(f"{root} is not a folder")
-    if root.exists() and any(root.iterdir()) and not (root / _STAGING).is_dir():
+    if root.exists() and any(root.iterdir()) and not (root / STAGING).is_dir():
         raise InvalidInput(f"{root} is not empty and is not a site's state folder; choose another --state")
 
 
-@contextmanager
-def _staging(root: Path) -> Iterator[Path]:
-    """A folder within `root`, on the same disk; after a failure neither it nor what was new of `root` is left."""
-    existed = root.exists()
-    staging = root / _STAGING
-    try:
-        if staging.exists():
-            _empty(root)  # of what a join that was killed has left
-        staging.mkdir(parents=True)
-    except OSError as error:
-        raise StateError(f"the state folder {root} cannot be made: {error.strerror}") from error
-    try:
-        yield staging
-        staging.rmdir()
-    except BaseException:
-        _empty(root)
-        if not existed:
-            root.rmdir()
-        raise
-
-
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-
-async def _enrol(address: str, invitation: Invitation) -> tuple[Identity, bytes]:
+async def _enrol(address: str, invitation: Invitation, folder: Path) -> tuple[Identity, bytes]:
     enrolment_key, enrolment_certificate = enrolment_credentials(invitation.ca_key)
     der = _certificate_at(address, enrolment_key + enrolment_certificate)
     leaf = check_coordinator(der, address, invitation, datetime.now(UTC))
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key_for(folder, invitation)
     # Trusting the very certificate that was just checked: nobody else can answer now, and only now goes the secret.
     root_pem = leaf.public_bytes(serialization.Encoding.PEM)
     async with Connection(

@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_client.bundle.bundle import Bundle, open_bundle
 from edge_client.bundle.files import SIGNATURE
 from edge_client.bundle.writing import write_tar
-from edge_client.judging import COMPILED
+from edge_client.compile_order import COMPILED
 from edge_client.release_key import pinned_key
 from edge_client.signing import try_to_sign
 from edge_client.state import model_folder

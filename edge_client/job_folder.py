@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from edge_client.plain import one_line
 from edge_client.state import SiteState, disk_errors, write_durably
+from protos.artifacts import digest_of_file
 from protos.durable import sync_folder
 from protos.errors import StateError
 
@@ -90,6 +91,11 @@ class JobFolder:
             sync_folder(models)
             shutil.rmtree(old, ignore_errors=True)
         write_durably(models / "current", f"{self.job}\n".encode())
+
+    def has_installed(self, digest: str) -> bool:
+        """Whether the job's model is the site's current one, and is made of the global artifact of this digest."""
+        final = self.model / "global.safetensors"
+        return self._state.current_model() == self.job and final.exists() and digest_of_file(final) == digest
 
     def tidy(self) -> None:
         """Removes what only training needed: states and caches."""

@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 
 from edge_client.calibration import check_rate, keep_rate, kept_rate
+from edge_client.compile_order import COMPILED
 from edge_client.judge import Judge
 from edge_client.state import model_folder
 from protos.errors import InvalidInput, StateError
 
-COMPILED = "compiled"
 ENGINES = "engines"
 
 

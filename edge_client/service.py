@@ -9,19 +9,11 @@ from pathlib import Path
 
 from edge_client.agent import Agent
 from edge_client.config import load_site_config
-from edge_client.plain import one_line
+from edge_client.plain import OneLine
 from edge_client.state import locked, open_state
 from protos.heap import keep_chunks_on_heap
 
 log = logging.getLogger(__name__)
-
-
-class OneLine(logging.Formatter):
-    """One line for one event, whatever its message holds."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record's line, with what there is of a traceback."""
-        return one_line(super().format(record))
 
 
 def serve(root: Path) -> None:

@@ -128,7 +128,9 @@ def model_folder(root: Path, job: str | None) -> Path:
 @contextmanager
 def locked(state: SiteState) -> Iterator[None]:
     """Holds the folder for one process. Raises `StateError` where another one has it."""
-    with (state.root / "lock").open("a+") as file:
+    with disk_errors(state.root):
+        file = (state.root / "lock").open("a+")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -144,10 +146,15 @@ def locked(state: SiteState) -> Iterator[None]:
 def is_locked(state: SiteState) -> bool:
     """Whether an agent runs on this folder now."""
     try:
-        with locked(state):
-            return False
-    except StateError:
-        return True
+        file = (state.root / "lock").open("rb")  # for reading: a folder may be shown where nothing can be written
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edge_client.compile_order import compile_standing
 from edge_client.identity import load_identity, moment
 from edge_client.job_folder import standings
 from edge_client.ledger import Entry
@@ -29,6 +30,7 @@ def read_status(root: Path) -> dict[str, Any]:
         "agent_running": is_locked(state),
         "certificate_expires": identity.validity[1].isoformat(),
         "current_model": state.current_model(),
+        "compiled": asdict(compile_standing(root)),
         "jobs": [asdict(standing) for standing in standings(state)],
         "outbox": [
             {"job": parcel.job, "round": parcel.round, "bytes": parcel.manifest.size, "digest": parcel.manifest.digest}
@@ -47,6 +49,7 @@ def print_status(status: dict[str, Any]) -> None:
     facts.add_row("agent", "running" if status["agent_running"] else "not running")
     facts.add_row("certificate", f"until {moment(expires)}" + (" [red]EXPIRED[/]" * (expires < datetime.now(UTC))))
     facts.add_row("model", status["current_model"] or "none installed yet")
+    facts.add_row("compiled", Text(_compiled(status["compiled"])))
     for parcel in status["outbox"]:
         facts.add_row("to be sent", f"{parcel['job']} round {parcel['round']}, {parcel['bytes']} bytes")
     console.print(facts)
@@ -57,6 +60,14 @@ def print_status(status: dict[str, Any]) -> None:
             of = f" of {job['rounds']}" * bool(job["rounds"])
             jobs.add_row(job["job"], job["state"], f"{job['round']}{of}", since, Text(job["reason"]))
         console.print(jobs)
+
+
+def _compiled(standing: dict[str, Any]) -> str:
+    reason = f": {standing['reason']}" if standing["reason"] else ""
+    if standing["state"] == "compiled":
+        return f"yes{reason}"
+    kept = f"; that of {standing['job']} stays on the line" if standing["job"] else ""
+    return {"waiting": "not yet", "refused": "no", "not asked for": "no"}[standing["state"]] + reason + kept
 
 
 def print_ledger(path: Path, entries: list[Entry]) -> None:

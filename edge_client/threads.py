@@ -9,19 +9,20 @@ from threadpoolctl import threadpool_limits
 from protos.errors import InvalidInput
 
 VARIABLE = "EDGEFED_THREADS"
+_MOST = 1024
 
 
 def asked_threads() -> int | None:
     """`EDGEFED_THREADS`, or None where it is not set.
 
     Raises:
-        InvalidInput: the variable is not a whole number of at least 1.
+        InvalidInput: the variable is not a whole number from 1 to 1024.
     """
     asked = os.environ.get(VARIABLE)
     if asked is None:
         return None
-    if not (asked.isascii() and asked.isdigit() and int(asked) > 0):
-        raise InvalidInput(f"{VARIABLE} is {asked[:20]!r}; it takes a whole number of at least 1")
+    if not (asked.isascii() and asked.isdigit() and len(asked) < 20 and 1 <= int(asked) <= _MOST):
+        raise InvalidInput(f"{VARIABLE} is {asked[:20]!r}; it takes a whole number from 1 to {_MOST}")
     return int(asked)
 
 

@@ -104,6 +104,17 @@ class SiteWork:
         """
         folder = JobFolder(self._state, work.job)
         folder.write_spec(work.spec_json)
+        # After a crash before the report: the model is whole, and what was compiled from it beside it stays.
+        if not await asyncio.to_thread(folder.has_installed, work.global_digest.hex()):
+            await self._install(work, folder)
+        request = work_pb2.ReportInstalledRequest(job=work.job, round=work.round, digest=work.global_digest)
+        await self._connection.call(self._connection.work.ReportInstalled, request)
+        folder.stand(Standing(work.job, "installed", work.round, work.round))
+        folder.tidy()
+        (self._state.artifacts / work.global_digest.hex()).unlink(missing_ok=True)
+        log.info("job %s: the model of round %d is installed", work.job, work.round)
+
+    async def _install(self, work: work_pb2.Install, folder: JobFolder) -> None:
         final = await download(self._connection, work.global_digest.hex(), self._state.artifacts, Progress().moved)
         staged = self._state.models / f".{work.job}.partial"
         with disk_errors(self._state.models):
@@ -115,12 +126,6 @@ class SiteWork:
         )  # fmt: skip
         folder.install(staged)
         await self._worker.stop()
-        request = work_pb2.ReportInstalledRequest(job=work.job, round=work.round, digest=work.global_digest)
-        await self._connection.call(self._connection.work.ReportInstalled, request)
-        folder.stand(Standing(work.job, "installed", work.round, work.round))
-        folder.tidy()
-        final.unlink()
-        log.info("job %s: the model of round %d is installed", work.job, work.round)
 
     async def post(self, parcel: Parcel, progress: Progress) -> None:
         """Delivers one parcel of the outbox and says what became of it."""

@@ -7,6 +7,7 @@ lives as long as a job, because loading torch takes seconds.
     {"op": "declare", "job_dir", "site_dir"}                          -> {"declaration": {…}}
     {"op": "update",  "job_dir", "site_dir", "round", "global", "out"} -> {"weight", "media_type", "metrics"}
     {"op": "install", "job_dir", "site_dir", "round", "global", "out"} -> {}
+    {"op": "compile", "job_dir", "site_dir"}                          -> {"backend", "precision", "notes"}
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from edge_client.compile_order import order_for_next, write_order
 from edge_client.latency_budget import pausing
 from edge_client.site_data import SiteReader
 from edge_client.threads import bound_threads
 from models.method import Arrays, Report, Unusable, derive_seed
 from protos.durable import copy_durably
-from protos.errors import EdgeFedError, InvalidInput
+from protos.errors import EdgeFedError, InvalidInput, StateError
 from protos.jobs import JobSpec, job_from_json
 from protos.tensors import read_tensors, write_tensors
 
@@ -36,7 +38,7 @@ _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 class Training:
-    """The three things that the agent asks for. Every method may raise `EdgeFedError` or `Unusable`."""
+    """The four things that the agent asks for. Every method may raise `EdgeFedError` or `Unusable`."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -73,7 +75,18 @@ class Training:
         write_tensors(out / "local.safetensors", local)
         copy_durably(final, out / "global.safetensors")
         copy_durably(job_dir / "spec.json", out / "spec.json")
+        try:
+            if order := order_for_next(site_dir):
+                write_order(out, order)
+        except StateError as error:  # no reason to be without the model
+            log.warning("the model will not be compiled by itself: %s", error)
         return {}
+
+    def compile(self, job_dir: Path, site_dir: Path) -> dict[str, Any]:
+        """Compiles the job's installed model, see `compile_ordered`."""
+        from edge_client.compile.ordered import compile_ordered  # loads what training needs not
+
+        return compile_ordered(site_dir, job_dir.name, pausing(self._report, site_dir))
 
 
 def answer(request: Mapping[str, Any], training: Training) -> dict[str, Any]:
@@ -82,6 +95,8 @@ def answer(request: Mapping[str, Any], training: Training) -> dict[str, Any]:
         job_dir, site_dir = Path(request["job_dir"]), Path(request["site_dir"])
         if request["op"] == "declare":
             return {"result": training.declare(job_dir, site_dir)}
+        if request["op"] == "compile":
+            return {"result": training.compile(job_dir, site_dir)}
         operation: Callable[..., dict[str, Any]] = {"update": training.update, "install": training.install}[
             request["op"]
         ]

@@ -12,11 +12,15 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)  # what a power cut left may have another mode
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk it would be in the way
+        raise
     sync_folder(path.parent)
 
 

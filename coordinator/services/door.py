@@ -8,7 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
@@ -17,11 +17,10 @@ from google.protobuf.message import Message
 from coordinator.certificates import Authority, Kind, Role
 from coordinator.services.decoding import UNDECODABLE
 from coordinator.sites import Sites, refusal
-from protos.errors import EdgeFedError, InvalidInput, Refused, StateError, Unavailable, status_of
+from protos.errors import EdgeFedError, InvalidInput, Refused, Unavailable, status_of
 
 CONTROL_BYTES = 64 << 10
 CALLS_AT_ONCE = 256  # of one site, over all its connections; an agent has fewer than ten
-_WATCH_S = 0.25
 _DETAILS_CHARACTERS = 4000  # gRPC carries them in a header
 _LOG = logging.getLogger("coordinator")
 
@@ -67,15 +66,12 @@ class Door:
             self._under_way[role.name] -= 1
             self._expelled.discard(task)
 
-    async def watch(self) -> None:
-        """Ends the calls of revoked certificates, until it is cancelled."""
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            with suppress(StateError):  # a disk's trouble is told where something has to be written
-                ended = self._sites.revoked({role.serial for role in self._calls.values()})
-                for task in [task for task, role in self._calls.items() if role.serial in ended]:
-                    self._expelled.add(task)
-                    task.cancel()
+    def expel_revoked(self) -> None:
+        """Ends the calls of revoked certificates. Raises `StateError` where the database cannot be read."""
+        ended = self._sites.revoked({role.serial for role in self._calls.values()})
+        for task in [task for task, role in self._calls.items() if role.serial in ended]:
+            self._expelled.add(task)
+            task.cancel()
 
     def check(self, role: Role) -> None:
         """Raises `Refused` where the certificate has expired or was revoked."""

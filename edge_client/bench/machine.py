@@ -7,12 +7,22 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from edge_client.bench.clocks import gpu_clocks
 from edge_client.bench.processor import processor_from_cpuinfo
 from edge_client.bench.record import Machine
 from edge_client.engines.this_device import read_device
 from edge_client.threads import asked_threads
 
-_PACKAGES = ("edgefed", "numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx", "cuda-python")
+_PACKAGES = (
+    "edgefed",
+    "numpy",
+    "pillow",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "tensorrt",
+    "tensorrt-rtx",
+    "cuda-bindings",
+)
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
@@ -30,6 +40,8 @@ def read_machine(load_before: float) -> Machine:
         os=device.os,
         arch=device.arch,
         gpu=device.gpu.name if device.gpu else None,
+        compute_capability=(device.gpu.compute_capability if device.gpu else None) or None,
+        clocks=gpu_clocks(device.jetson) if device.gpu else None,
         driver=device.gpu.driver if device.gpu else None,
         power_mode=(device.jetson.power_mode if device.jetson else None) or _text(_GOVERNOR).strip() or None,
         load_before=round(load_before, 2),

@@ -24,6 +24,8 @@ class Machine(_Record):
         os: distribution and version.
         arch: of the processor.
         gpu: name, or None without one.
+        compute_capability: of the GPU, as "8.9"; None where nothing tells it.
+        clocks: of the GPU, read right after the last run; None where nothing tells them.
         driver: of the GPU, or None.
         power_mode: of a Jetson, or the CPU's frequency governor; None where nothing tells it.
         load_before: tasks that wanted to run in the last minute, before the first image.
@@ -37,6 +39,8 @@ class Machine(_Record):
     os: str
     arch: str
     gpu: str | None
+    compute_capability: str | None
+    clocks: str | None
     driver: str | None
     power_mode: str | None
     load_before: float

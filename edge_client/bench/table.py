@@ -34,12 +34,17 @@ def _measured_on(bench: Bench) -> str:
         ", ".join(speeds),
         f"{runs} runs over {bench.images} images at {bench.image_size} px",
         f"{machine.processor}, {machine.cores} cores, threads {machine.threads or 'up to the backend'}",
-        *([f"{machine.gpu}, driver {machine.driver}"] if machine.gpu else []),
+        *([_gpu(machine)] if machine.gpu else []),
         *([f"power mode {machine.power_mode}"] if machine.power_mode else []),
         ", ".join(f"{name} {version}" for name, version in machine.versions.items()),
         f"load {machine.load_before} before, {machine.load_after} after{_busy(machine)}",
     ]
     return "\n".join(lines)
+
+
+def _gpu(machine: Machine) -> str:
+    facts = {"driver": machine.driver, "compute capability": machine.compute_capability, "clocks": machine.clocks}
+    return ", ".join([str(machine.gpu), *(f"{name} {fact}" for name, fact in facts.items() if fact)])
 
 
 def _busy(machine: Machine) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
@@ -73,6 +74,8 @@ def bundle_of(path: Path, files: Mapping[str, bytes]) -> Bundle:
         if name not in files or (GENERATOR in files) != manifest.memory.generator:
             raise InvalidInput("manifest.json and the bundle's files contradict each other")
         bank = read_bank(files[BANK], files.get(GENERATOR), cell_scale=manifest.memory.cell_scale)
+        if manifest.global_digest not in (None, blake3(files[BANK]).hexdigest()):
+            raise InvalidInput(f"{BANK} is not the global artifact that manifest.json names")
         if bank.rows.shape != (manifest.memory.rows, manifest.memory.width):
             raise InvalidInput(
                 f"the memory bank is {bank.rows.shape} and manifest.json says "

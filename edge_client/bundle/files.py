@@ -32,6 +32,8 @@ UNLISTED = frozenset({SUMS, SIGNATURE, BENCH})
 
 _MAX_BYTES: Mapping[str, int] = {name: 1 << 30 for name in MODELS.values()} | {BANK: 1 << 30, GENERATOR: 1 << 26}
 _MAX_OTHER_BYTES = 16 << 20
+# What is written into a folder that is whole already leaves these where it is killed.
+_UNFINISHED = frozenset({f"{SIGNATURE}.partial", f"{BENCH}.partial"})
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -54,6 +56,8 @@ def read_files(path: Path) -> dict[str, bytes]:
 
 def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
     for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
+        if entry.name in _UNFINISHED:
+            continue
         limit = _limit(path, entry.name)
         if not entry.is_file(follow_symlinks=False):
             raise InvalidInput(f"the bundle {path} holds {entry.name}, which is not a plain file")

@@ -98,6 +98,8 @@ class Manifest(_Record):
     Attributes:
         edgefed: the version that made it.
         job: whose final model it is.
+        round: of the job that made it; None where the site has forgotten it.
+        global_digest: BLAKE3 of the job's global artifact, by which the coordinator keeps it; None in old bundles.
         backend: that it was proven on, see `parity.json`.
         precision: of its backbone.
     """
@@ -105,6 +107,8 @@ class Manifest(_Record):
     schema_version: Literal[1] = SCHEMA
     edgefed: str
     job: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    round: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
+    global_digest: Digest | None = None
     task: Literal["anomaly"] = "anomaly"
     method: Literal["feddymem"] = "feddymem"
     backend: str

@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge_client.bundle.exchange import replace_folder
 from edge_client.bundle.files import SUMS
 from edge_client.bundle.sums import sums_of
 from edge_client.state import disk_errors
@@ -21,22 +22,25 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         StateError: the folder cannot be written.
     """
-    staged, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    staged = folder.with_name(f".{folder.name}.new")
     with disk_errors(folder.parent):
-        for left in (staged, old):  # by an interrupted run
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)  # left by an interrupted run
         staged.mkdir()  # not its parents: a model that was replaced meanwhile must not come back in parts
-        for name, data in {**files, SUMS: sums_of(files)}.items():
-            with (staged / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        sync_folder(staged)
-        if folder.exists():
-            folder.rename(old)
-        staged.rename(folder)
-        sync_folder(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        try:
+            _fill(staged, {**files, SUMS: sums_of(files)})
+            replace_folder(staged, folder)
+            sync_folder(folder.parent)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)  # the bundle that was there before, or what did not fit
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        with (folder / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_folder(folder)
 
 
 def write_tar(path: Path, files: Mapping[str, bytes]) -> None:

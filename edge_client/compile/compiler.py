@@ -10,11 +10,14 @@ from edge_client.bundle.calibration import CalibrationFile
 from edge_client.bundle.files import CALIBRATION
 from edge_client.bundle.writing import write_bundle
 from edge_client.calibration import Calibration, calibrate
+from edge_client.compile.alone import alone
 from edge_client.compile.contents import contents
 from edge_client.compile.source import Source, read_exhibit, read_source
+from edge_client.compile_order import COMPILED, Order, read_order, write_order
 from edge_client.compiled.backends import Graph, choose_runner
 from edge_client.compiled.runner import Runner
-from edge_client.judging import COMPILED, ENGINES
+from edge_client.judging import ENGINES
+from edge_client.plain import one_line
 from edge_client.prove.certificate import Precision
 from edge_client.prove.exhibit import Exhibit, ask
 from edge_client.prove.precision import Choice, Subject, choose
@@ -89,10 +92,18 @@ def compile_model(request: Request, report: Report) -> Compiled:
         BackendMissing: the backend is not on this machine.
         ParityError: not even float32 decides as the trained model does; nothing is written.
         EngineError: the backend cannot run the graph.
-        StateError: the model's files are damaged, or the disk has no room.
+        StateError: the model's files are damaged, the disk has no room, or another process compiles here.
     """
+    with alone(request.root):
+        return _compile(request, report)
+
+
+def _compile(request: Request, report: Report) -> Compiled:
     report("loading and exporting", 0, 1)
     source = read_source(request.root, request.job)
+    before = read_order(source.model.folder)
+    # A backend that is not here, or a bank for which there is no room, is told before the slow part.
+    _load(request, source, source.graph, "fp32").close()
     exhibit = read_exhibit(request.root, source.model, report)
     choice = _proven(request, source, exhibit, report)
     timings = _timed(request, source, choice)
@@ -101,8 +112,17 @@ def compile_model(request: Request, report: Report) -> Compiled:
     folder = source.model.folder / COMPILED
     files = contents(source, choice, exhibit.roles)
     write_bundle(folder, files)
+    write_order(source.model.folder, _order(request, before, choice))
     scores = CalibrationFile.model_validate_json(files[CALIBRATION])
     return Compiled(folder, source.model.job, choice, calibrate(scores.scores, scores.false_reject_rate), timings)
+
+
+def _order(request: Request, before: Order | None, choice: Choice) -> Order:
+    """What models that follow are compiled by."""
+    return Order(
+        backend=request.backend, precision=request.precision, allow_fallback=request.allow_fallback,
+        forerunner=before.forerunner if before else None, refused=one_line(str(choice.refused or "")),
+    )  # fmt: skip
 
 
 def _proven(request: Request, source: Source, exhibit: Exhibit, report: Report) -> Choice:

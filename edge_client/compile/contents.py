@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from blake3 import blake3
+
 from edge_client.bundle.calibration import CalibrationFile
 from edge_client.bundle.card import model_card
 from edge_client.bundle.files import BANK, CALIBRATION, CARD, GENERATOR, MANIFEST, MODELS, PARITY
@@ -23,6 +25,8 @@ def manifest_of(source: Source, choice: Choice) -> Manifest:
     return Manifest(
         edgefed=version("edgefed"),
         job=source.model.job,
+        round=source.round,
+        global_digest=blake3(source.memory).hexdigest(),
         backend=choice.runner.backend,
         precision=choice.parity.precision,
         input=Input(size=features.image_size),

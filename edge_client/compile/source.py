@@ -18,9 +18,11 @@ from edge_client.config import load_site_config
 from edge_client.datasets import LabelledImage, labelled_images
 from edge_client.image_files import ImageFiles
 from edge_client.inference import InstalledModel, load_model
+from edge_client.job_folder import standings
 from edge_client.prove.exhibit import Exhibit
 from edge_client.prove.site_images import site_exhibit
 from edge_client.site_data import SiteReader, checked_weights
+from edge_client.state import open_state
 from models.backbones.registry import weights_file
 from models.feddymem.holdout import split
 from models.method import Report, Unusable
@@ -37,6 +39,7 @@ class Source:
 
     Attributes:
         model: with torch.
+        round: of the job that made it; None where nothing tells.
         weights_sha256: of its backbone's file.
         memory: bytes of the job's global artifact.
         generator: bytes of `generator.safetensors`, or None.
@@ -47,6 +50,7 @@ class Source:
     """
 
     model: InstalledModel
+    round: int | None
     weights_sha256: str
     memory: bytes = field(repr=False)
     generator: bytes | None = field(repr=False)
@@ -78,7 +82,9 @@ def read_source(root: Path, job: str | None) -> Source:
     started = time.perf_counter()
     graph, kept = kept_graph(root / GRAPHS, key, lambda: export(model.detector.graph(), settings.features.image_size))
     export_s = time.perf_counter() - started
-    return Source(model, weights_sha256, memory, generator, bank, graph, not kept, export_s)
+    return Source(
+        model, _round(root, model.job), weights_sha256, memory, generator, bank, graph, not kept, export_s
+    )  # fmt: skip
 
 
 def read_exhibit(root: Path, model: InstalledModel, report: Report) -> Exhibit:
@@ -102,6 +108,11 @@ def read_exhibit(root: Path, model: InstalledModel, report: Report) -> Exhibit:
         [paths[index] for index in training], [paths[index] for index in held], _labelled(root),
         model.settings.features.image_size,
     )  # fmt: skip
+
+
+def _round(root: Path, job: str) -> int | None:
+    found = (standing for standing in standings(open_state(root)) if standing.job == job)
+    return next((standing.round for standing in found if standing.state == "installed"), None)
 
 
 def _labelled(root: Path) -> tuple[LabelledImage, ...]:

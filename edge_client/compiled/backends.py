@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from edge_client.compiled.onnxruntime import OnnxRuntimeRunner
+from edge_client.compiled.onnxruntime import CUDA, OnnxRuntimeRunner
 from edge_client.compiled.runner import Bank, Runner
 from protos.errors import BackendMissing, EngineError, InvalidInput
 
-Backend = Literal["onnxruntime", "tensorrt", "tensorrt-rtx"]
+Backend = Literal["onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 AUTO = "auto"
 
@@ -41,7 +41,7 @@ class Graph:
 def choose_runner(graph: Graph, bank: Bank, backend: str, *, engines: Path, allow_fallback: bool = False) -> Runner:
     """A runner on the backend that is asked for.
 
-    "auto" takes the first of TensorRT, TensorRT-RTX and ONNX Runtime that runs the graph here, and logs which.
+    "auto" takes the first of TensorRT, TensorRT-RTX, ONNX Runtime on CUDA and on the CPU that runs the graph here.
 
     Args:
         graph: to be run.
@@ -59,6 +59,7 @@ def choose_runner(graph: Graph, bank: Bank, backend: str, *, engines: Path, allo
     makers: dict[str, Callable[[], Runner]] = {
         "tensorrt": lambda: _tensorrt(graph, bank, "tensorrt", engines),
         "tensorrt-rtx": lambda: _tensorrt(graph, bank, "tensorrt-rtx", engines),
+        "onnxruntime-cuda": lambda: OnnxRuntimeRunner(graph.onnx, bank, precision=graph.precision, provider=CUDA),
         "onnxruntime": lambda: OnnxRuntimeRunner(graph.onnx, bank, precision=graph.precision),
     }
     if backend == AUTO:

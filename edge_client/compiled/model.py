@@ -68,19 +68,6 @@ class CompiledModel:
         except ValueError as error:
             raise StateError(f"the bundle {self.bundle.path} cannot be used ({error}); compile it again") from error
 
-    def renewed(self, bundle: Bundle, rate: float | None = None) -> CompiledModel | None:
-        """This model with the bank of another bundle; None where the graph is another one and has to be loaded.
-
-        The runner is the same one: this model must not be asked any more.
-
-        Raises:
-            InvalidInput: the bank does not fit.
-        """
-        if (bundle.model_sha256, bundle.manifest.precision) != (self.bundle.model_sha256, self.runner.precision):
-            return None
-        self.runner.swap(bundle.bank)
-        return CompiledModel(bundle, self.runner, rate)
-
 
 def load_compiled(
     path: Path,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_client.compiled.room import free_bytes, images_that_fit
 from edge_client.compiled.runner import GENERATOR_BIAS, GENERATOR_WEIGHT, Bank, RawScores
 from edge_client.threads import asked_threads
 from protos.errors import BackendMissing, EngineError, InvalidInput
 
-CPU = "CPUExecutionProvider"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# TensorFloat-32 keeps 10 bits of a product: float32 would miss its own gate.
+_OPTIONS: Mapping[str, Mapping[str, str]] = {CUDA: {"use_tf32": "0"}}
+_INSTALL: Mapping[str, str] = {CUDA: "put onnxruntime-gpu in the place of onnxruntime (pip), with CUDA and cuDNN"}
 
 # Images that a CPU takes at once: an image of a larger batch takes longer, as it finds less of its own in the cache.
 _CPU_BATCH = max(2, os.cpu_count() or 1)
@@ -32,11 +37,9 @@ class OnnxRuntimeRunner:
 
     Raises:
         BackendMissing: ONNX Runtime or the provider is not on this machine.
-        EngineError: the graph cannot be loaded.
+        EngineError: the graph cannot be loaded, or this machine has too little memory for the bank.
         InvalidInput: the bank does not fit the graph.
     """
-
-    backend = "onnxruntime"
 
     def __init__(
         self, model: bytes, bank: Bank, *, precision: str = "fp32", provider: str = CPU, allow_fallback: bool = False
@@ -44,21 +47,23 @@ class OnnxRuntimeRunner:
         self._ort = _onnxruntime()
         self.precision = precision
         chosen = _present(provider, self._ort.get_available_providers(), allow_fallback=allow_fallback)
-        options, providers = self._options(), list(dict.fromkeys([chosen, CPU]))
+        options = self._options()
+        providers = [(name, dict(_OPTIONS.get(name, {}))) for name in dict.fromkeys([chosen, CPU])]
         try:
             self._session = self._ort.InferenceSession(model, options, providers=providers)
         except Exception as error:  # every fault of a model file is another class of ONNX Runtime's own
             raise EngineError(f"ONNX Runtime cannot load the graph: {_first_line(error)}; compile it again") from error
         # A provider that is listed but lacks a library is left out by ONNX Runtime with no more than a warning.
         self.device = _present(chosen, self._session.get_providers(), allow_fallback=allow_fallback)
+        self.backend = "onnxruntime-cuda" if self.device == CUDA else "onnxruntime"
         self._width = _width(self._session)
         self.swap(bank)
 
     def run(self, pixels: NDArray[np.uint8]) -> RawScores:
         """See `Runner`."""
-        if self.device != CPU or len(pixels) <= _CPU_BATCH:
+        if len(pixels) <= self._at_once:
             return self._run(pixels)
-        parts = [self._run(pixels[start : start + _CPU_BATCH]) for start in range(0, len(pixels), _CPU_BATCH)]
+        parts = [self._run(pixels[start : start + self._at_once]) for start in range(0, len(pixels), self._at_once)]
         return RawScores(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
     def _run(self, pixels: NDArray[np.uint8]) -> RawScores:
@@ -74,12 +79,20 @@ class OnnxRuntimeRunner:
         """See `Runner`."""
         if bank.rows.shape[1] != self._width:
             raise InvalidInput(f"the memory bank has {bank.rows.shape[1]} features and the graph takes {self._width}")
+        self._at_once = self._fitting(len(bank.rows))
         inputs = bank.inputs([entry.name for entry in self._session.get_inputs()])
         self._bank = {name: self._ort.OrtValue.ortvalue_from_numpy(array) for name, array in inputs.items()}
 
     def close(self) -> None:
         """See `Runner`."""
         del self._session, self._bank
+
+    def _fitting(self, rows: int) -> int:
+        """How many images go through the graph together."""
+        if self.device != CPU:
+            return sys.maxsize  # what room a GPU has, its own library tells when it takes it
+        height, width = next(entry.shape[1:] for entry in self._session.get_outputs() if entry.name == "maps")
+        return min(_CPU_BATCH, images_that_fit(height * width, rows, free_bytes()))
 
     def _options(self) -> object:
         options = self._ort.SessionOptions()
@@ -108,7 +121,7 @@ def _present(provider: str, found: Sequence[str], *, allow_fallback: bool) -> st
         return CPU
     raise BackendMissing(
         f"ONNX Runtime has no {provider} on this machine, only {', '.join(found)}; "
-        "install the build that has it, or take the CPU with --allow-fallback"
+        f"{_INSTALL.get(provider, 'install the build that has it')}, or take the CPU with --allow-fallback"
     )
 
 

@@ -82,6 +82,7 @@ class Runner(Protocol):
 
         Raises:
             InvalidInput: its width is not the graph's.
+            EngineError: it has more rows than this machine has memory for.
         """
 
     def close(self) -> None:

@@ -5,8 +5,10 @@ Letters: b images, s their side.
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,17 +70,33 @@ class Quantiser:
             raise ValueError("no layer is left to quantise")
         written = Path(self._folder.name) / "int8.onnx"
         ranges = Path(self._folder.name) / "ranges.json"
-        quantize_static(
-            self._source, written, None if ranges.exists() else self._reader, quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(_OPERATORS), nodes_to_quantize=chosen, per_channel=True,
-            activation_type=QuantType.QInt8 if self._scheme.symmetric else QuantType.QUInt8,
-            weight_type=QuantType.QInt8, extra_options=self._scheme.options(), calibration_cache_path=ranges,
-        )  # fmt: skip
+        with _quiet():
+            quantize_static(
+                self._source, written, None if ranges.exists() else self._reader, quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(_OPERATORS), nodes_to_quantize=chosen, per_channel=True,
+                activation_type=QuantType.QInt8 if self._scheme.symmetric else QuantType.QUInt8,
+                weight_type=QuantType.QInt8, extra_options=self._scheme.options(), calibration_cache_path=ranges,
+            )  # fmt: skip
         return written.read_bytes()
 
     def close(self) -> None:
         """Removes its folder."""
         self._folder.cleanup()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps out of the log what the quantiser tells the root logger: a line for each weight that it rescales."""
+    root = logging.getLogger()
+    root.addFilter(_is_warning)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_warning)
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # untyped

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from edge_client.plain import one_line
 from edge_client.serve import kserve
-from edge_client.serve.http_limits import Places, come_again, limited
+from edge_client.serve.http_limits import Places, come_again
 from edge_client.serve.metrics import Metrics
 from edge_client.serve.service import Busy, Service
 from protos.errors import EdgeFedError, InvalidInput
@@ -85,9 +85,9 @@ class HttpEntrance:
 
         async def handle(request: Request) -> Response:
             try:
-                with self._places.one():
+                with self._places.one(request.receive) as receive:
                     self._check_name(request)
-                    response = await handler(Request(request.scope, limited(request.receive)))
+                    response = await handler(Request(request.scope, receive))
             except Exception as error:
                 response = await _refusal(request, _as_http(error))
             self._metrics.requests.labels("http", str(response.status_code)).inc()

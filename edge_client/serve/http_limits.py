@@ -10,56 +10,60 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_REQUESTS = 16  # of 64 MiB each: what their bodies may take in all
+MOST_REQUESTS = 16  # whose bodies are whole
 BODY_BYTES = 64 << 20
+BODIES_BYTES = MOST_REQUESTS * BODY_BYTES
 BODY_S = 10.0
 HEADERS_S = 5.0
 
 
 class Places:
-    """How many requests are inside; one too many is told when to come again."""
+    """What all requests take together; one too many is told when to come again.
+
+    A request has a place from the moment its body is whole: who sends slowly keeps nobody out.
+    """
 
     def __init__(self) -> None:
-        self._taken = 0
+        self._whole, self._bytes = 0, 0
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """A place for one request. Raises `HTTPException` 503 where there is none."""
-        if self._taken >= MOST_REQUESTS:
-            raise come_again()
-        self._taken += 1
+    def one(self, receive: Receive) -> Iterator[Receive]:
+        """`receive` within the limits: a body of at most `BODY_BYTES`, here within `BODY_S`.
+
+        While the body is read `HTTPException` is raised: 408 where it takes too long, 413 where it is too large, 503
+        where there is no place.
+        """
+        due, taken, whole = asyncio.get_running_loop().time() + BODY_S, 0, False
+
+        async def bounded() -> Message:
+            nonlocal taken, whole
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"the body did not come within {BODY_S:g} seconds", _CLOSE) from None
+            size = len(message.get("body", b""))
+            taken, self._bytes = taken + size, self._bytes + size
+            if taken > BODY_BYTES:
+                raise HTTPException(413, f"a body has at most {BODY_BYTES >> 20} MiB", _CLOSE)
+            if not message.get("more_body", False) and not whole:
+                if self._whole >= MOST_REQUESTS:
+                    raise come_again()
+                whole, self._whole = True, self._whole + 1
+            if self._bytes > BODIES_BYTES:
+                raise come_again()
+            return message
+
         try:
-            yield
+            yield bounded
         finally:
-            self._taken -= 1
+            self._bytes -= taken
+            self._whole -= whole
 
 
 def come_again() -> HTTPException:
     """503 with the seconds after which there may be room."""
     return HTTPException(503, "too many images are waiting; come again", {"Retry-After": "1"})
-
-
-def limited(receive: Receive) -> Receive:
-    """A body of at most `BODY_BYTES`, here within `BODY_S`.
-
-    Raises:
-        HTTPException: while it is read: 408 where it takes too long, 413 where it is too large.
-    """
-    due, taken = asyncio.get_running_loop().time() + BODY_S, 0
-
-    async def bounded() -> Message:
-        nonlocal taken
-        try:
-            async with asyncio.timeout_at(due):
-                message = await receive()
-        except TimeoutError:
-            raise HTTPException(408, f"the body did not come within {BODY_S:g} seconds", _CLOSE) from None
-        taken += len(message.get("body", b""))
-        if taken > BODY_BYTES:
-            raise HTTPException(413, f"a body has at most {BODY_BYTES >> 20} MiB", _CLOSE)
-        return message
-
-    return bounded
 
 
 class PromptClients(H11Protocol):

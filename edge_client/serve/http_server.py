@@ -16,7 +16,7 @@ from edge_client.serve.http_limits import BODY_S, HEADERS_S, PromptClients
 from protos.errors import InvalidInput, Unavailable
 
 DRAIN_S = 20
-_MOST_CONNECTIONS = 256
+_MOST_CONNECTIONS = 800
 
 log = logging.getLogger(__name__)
 

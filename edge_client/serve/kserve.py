@@ -62,9 +62,7 @@ def read_request(body: bytes, header_length: str | None) -> tuple[Request, Image
     Raises:
         InvalidInput: it is no such request, or shape and data contradict each other.
     """
-    if header_length is not None and not (header_length.isascii() and header_length.isdigit()):
-        raise InvalidInput("Inference-Header-Content-Length is not a number")
-    cut = len(body) if header_length is None else int(header_length)
+    cut = len(body) if header_length is None else _length(header_length)
     if min(cut, len(body)) > JSON_BYTES:
         raise InvalidInput(f"the JSON has more than {JSON_BYTES >> 20} MiB; send the tensor as binary data")
     try:
@@ -73,6 +71,12 @@ def read_request(body: bytes, header_length: str | None) -> tuple[Request, Image
         first = error.errors()[0]
         raise InvalidInput(f"{'.'.join(map(str, first['loc'])) or 'the request'}: {first['msg']}") from error
     return request, _images(request.inputs[0], body[cut:])
+
+
+def _length(header: str) -> int:
+    if not (header.isascii() and header.isdigit() and len(header) <= 12):  # int() itself fails at thousands of digits
+        raise InvalidInput("Inference-Header-Content-Length is not a number of bytes")
+    return int(header)
 
 
 def _images(tensor: _Tensor, binary: bytes) -> Images:

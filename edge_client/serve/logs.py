@@ -6,7 +6,7 @@ import json
 import logging
 from datetime import UTC, datetime
 
-from edge_client.service import OneLine
+from edge_client.plain import OneLine
 
 
 class JsonLine(OneLine):

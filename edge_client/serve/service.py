@@ -1,8 +1,8 @@
 """The one place where images are judged: a bounded queue, and a thread each that decodes, that judges and that draws.
 
-An image waits for those that were there before it, at most `MOST_WAITING` in batches of at most `MOST_IMAGES`, and at
-most `COMPANIONS_S` for others to be judged with it. Who comes when there is no room is told so at once (`Busy`), or,
-where the sender can be held up, waits outside.
+An image waits for those that were there before it, at most `MOST_WAITING` in batches of at most `MOST_IMAGES`. A batch
+is what has come while the one before it was judged: no image waits for others. Who comes when there is no room is told
+so at once (`Busy`), or, where the sender can be held up, waits outside.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from protos.errors import EdgeFedError, EngineError, InvalidInput
 
 MOST_WAITING = 32
 MOST_BYTES = 1 << 29  # of decoded images that wait or are judged; a single one is always taken
-COMPANIONS_S = 0.002
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -80,11 +79,11 @@ class Service:
         """The model that judges the next batch."""
         return self._serving
 
-    def swap(self, serving: Serving) -> None:
-        """Lets another model judge from the next batch on; the old one is closed after its last batch."""
+    async def swap(self, serving: Serving) -> None:
+        """Lets another model judge from the next batch on; comes back when the old one is closed, after its last."""
         old, self._serving = self._serving, serving
-        self._judging.submit(old.model.runner.close)
         self._metrics.serve(serving)
+        await asyncio.get_running_loop().run_in_executor(self._judging, old.model.runner.close)
 
     async def decode(self, data: bytes, name: str) -> NDArray[np.uint8]:
         """See `decode_image`. It raises the same."""
@@ -150,23 +149,16 @@ class Service:
                 self._answer(batch, found, serving)
 
     async def _next_batch(self) -> list[_Waiting]:
-        """At least one image; none after the end was put into the queue."""
+        """What is there, at least one image; none after the end was put into the queue."""
         batch: list[_Waiting] = []
-        try:
-            async with asyncio.timeout(None) as companions:
-                while len(batch) < MOST_IMAGES:
-                    waiting = await self._queue.get()
-                    if waiting is None:
-                        if batch:
-                            self._queue.put_nowait(None)
-                        break
-                    if waiting.verdict.cancelled():
-                        continue  # who asked has given up
-                    if not batch:
-                        companions.reschedule(asyncio.get_running_loop().time() + COMPANIONS_S)
-                    batch.append(waiting)
-        except TimeoutError:
-            pass
+        while len(batch) < MOST_IMAGES and not (batch and self._queue.empty()):
+            waiting = await self._queue.get()
+            if waiting is None:
+                if batch:
+                    self._queue.put_nowait(None)
+                break
+            if not waiting.verdict.cancelled():  # or who asked has given up
+                batch.append(waiting)
         return batch
 
     def _fail(self, batch: list[_Waiting], error: EdgeFedError) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import zmq
 import zmq.asyncio
@@ -80,13 +82,21 @@ class ZmqEntrance:
     def __init__(self, socket: Socket, service: Service, metrics: Metrics) -> None:
         self._socket, self._service, self._metrics = socket, service, metrics
         self._places = asyncio.Semaphore(PLACES)
+        self._latest: dict[bytes, asyncio.Task[None]] = {}  # of each camera, while it is answered
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Answers frames until `stop` is set, and then those that were taken."""
+        """Answers frames until `stop` is set, and then those that were taken; each camera's in the order they came."""
         async with asyncio.TaskGroup() as answering:
             while message := await self._next(stop):
-                task = answering.create_task(self._answer(message))
-                task.add_done_callback(lambda _: self._places.release())
+                camera = message[0]
+                task = answering.create_task(self._answer(message, self._latest.get(camera)))
+                self._latest[camera] = task
+                task.add_done_callback(partial(self._answered, camera))
+
+    def _answered(self, camera: bytes, task: asyncio.Task[None]) -> None:
+        self._places.release()
+        if self._latest[camera] is task:
+            del self._latest[camera]
 
     async def _next(self, stop: asyncio.Event) -> list[bytes] | None:
         """The next frame, when there is a place for it; None when it is time to stop."""
@@ -96,8 +106,15 @@ class ZmqEntrance:
                 return await self._socket.recv_multipart()
         return None
 
-    async def _answer(self, message: list[bytes]) -> None:
+    async def _answer(self, message: list[bytes], earlier: asyncio.Task[None] | None) -> None:
         envelope, parts = split(message)
+        document = await self._document(parts)
+        if earlier is not None:  # raw pixels and errors are ready sooner than a file that came before them
+            await asyncio.wait([earlier])
+        await self._socket.send_multipart([*envelope, encoded(document)])
+
+    async def _document(self, parts: list[bytes]) -> dict[str, Any]:
+        """A verdict or an error, with the frame's id."""
         name = None
         try:
             if len(parts) != 2:
@@ -113,4 +130,4 @@ class ZmqEntrance:
         except EdgeFedError as error:
             document, outcome = {"error": str(error)}, type(error).__name__
         self._metrics.requests.labels("zmq", outcome).inc()
-        await self._socket.send_multipart([*envelope, encoded({"id": name, **document})])
+        return {"id": name, **document}

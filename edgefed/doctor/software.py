@@ -62,8 +62,8 @@ def torch(software: Software, device: Device) -> Finding:
     build = re.search(r"\+cu(\d{2})\d", software.torch)
     if device.gpu and "+cpu" in software.torch:
         return warning(
-            "torch", f"{software.torch} cannot use the {device.gpu.name}",
-            "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu126",
+            "torch", f"{software.torch} cannot use the {device.gpu.name}; install a build for CUDA",
+            "pip install --force-reinstall torch",
         )  # fmt: skip
     if build and device.gpu is None:
         return ok("torch", f"{software.torch}, built for CUDA {build[1]}; it trains on the CPU here")

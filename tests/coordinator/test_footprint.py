@@ -1,4 +1,4 @@
-"""What a coordinator costs: memory while it idles, time around an empty round."""
+"""What a coordinator costs: memory, before and after a job."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ async def test_idle_coordinator_stays_small_and_never_loads_torch(coordinator, p
     sites = [await plant(name, update=lambda number: {"w": np.ones(2500, np.float32)}) for name in ("a", "b")]
     await operator.submit("empty", rounds={"count": 5})
     working = asyncio.gather(*(site.serve() for site in sites))
-    status = await operator.watch("empty")
+    await operator.watch("empty")
     await working
-    # The first round may wait for the worker's imports, which real sites' training hides.
-    assert sorted(past.seconds for past in status.history[1:])[1] < 0.3
     assert coordinator.resident_bytes < 140e6
     loaded = await asyncio.to_thread(Path(f"/proc/{coordinator.process.pid}/maps").read_text)
     assert "torch" not in loaded

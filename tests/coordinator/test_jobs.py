@@ -49,7 +49,7 @@ async def test_job_of_two_rounds_is_averaged_installed_and_reported(plant, opera
         assert (past.round, past.reason) == (number, "all 2 sites delivered")
         assert list(past.committed) == ["mean-a", "mean-b"]
         assert (past.bytes_up, past.bytes_down) == (2 * size, 2 * size)
-        assert 0 < past.seconds < 10
+        assert 0 < past.seconds < 60
     assert [site.state for site in (await operator.show("mean")).sites] == ["installed", "installed"]
     assert [site.installed for site in sites] == [[status.global_digest.hex()]] * 2
 
@@ -61,7 +61,7 @@ async def test_waiting_site_hears_of_a_job_at_once(plant, operator) -> None:
     before = time.monotonic()
     await operator.submit("prompt", rounds={"sites": ["prompt-a"]})
     assert (await waiting).prepare.job == "prompt"
-    assert time.monotonic() - before < 1.0
+    assert time.monotonic() - before < 10  # of a long poll of 25
 
 
 async def test_job_being_worked_on_is_not_offered_again(plant, operator) -> None:

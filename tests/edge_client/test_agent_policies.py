@@ -69,9 +69,8 @@ def test_a_second_job_waits_in_the_queue_of_a_busy_site(plants: Plants) -> None:
     first = plants.submit_to("plant-busy", job="first", steps=40, step_s=0.1)
     plants.until_log("job first: round 1 of 1", "plant-busy")
     second = plants.submit_to("plant-busy", job="second")
-    plants.until(lambda: "queued" in {standing.state for standing in standings(state)}, "plant-busy")
-    shown = {job["job"]: job for job in plants.client("plant-busy", "status")["jobs"]}
-    assert (shown["second"]["state"], shown["second"]["reason"]) == ("queued", "after a round of first")
+    waits = ("second", "queued", "after a round of first")
+    plants.until(lambda: waits in {(found.job, found.state, found.reason) for found in standings(state)}, "plant-busy")
     for job in (first, second):
         assert plants.end_of(job).phase == jobs_pb2.JOB_PHASE_FINISHED
 

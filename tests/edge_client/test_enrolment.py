@@ -1,5 +1,7 @@
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edge_client import enrolment
 from edge_client.connection import Connection
 from edge_client.enrolment import check_coordinator, join, renew
 from edge_client.identity import load_identity
@@ -78,6 +81,45 @@ def test_join_starts_anew_when_an_earlier_one_was_killed(coordinator: LocalFeder
     (root / "site.toml").write_text("# moved already\n")
     assert join(root, address, token, images=None).site == "plant-a"
     assert not (root / ".joining").exists()
+
+
+def test_join_with_the_same_token_when_it_was_killed_after_the_token_was_spent(
+    coordinator: LocalFederation, root: Path
+) -> None:
+    address, token = invite(coordinator)
+    killed = """
+import os, sys
+from pathlib import Path
+from edge_client import enrolment
+enrolment.save_identity = lambda *_: os._exit(137)
+enrolment.join(Path(sys.argv[1]), sys.argv[2], sys.argv[3], images=None)
+"""
+    run = subprocess.run([sys.executable, "-c", killed, str(root), address, token], check=False)
+    assert run.returncode == 137
+    with pytest.raises(Refused, match="already used"):  # of another machine that has seen the token
+        join(root.with_name("other"), address, token, images=None)
+    assert join(root, address, token, images=None).site == "plant-a"
+    assert "version" in (names := {entry.name for entry in root.iterdir()}) and ".joining" not in names
+
+
+def test_join_keeps_the_key_it_sent_when_nobody_answers_any_more(
+    coordinator: LocalFederation, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, token = invite(coordinator)
+    with monkeypatch.context() as lost:
+        lost.setattr(enrolment, "_trade", lose_the_answer_of(enrolment._trade))
+        with pytest.raises(Unavailable):
+            join(root, address, token, images=None)
+    assert [entry.name for entry in root.iterdir()] == [".joining"]
+    assert join(root, address, token, images=None).site == "plant-a"
+
+
+def lose_the_answer_of(trade: Any) -> Any:
+    async def traded(*arguments: Any) -> Any:
+        await trade(*arguments)
+        raise Unavailable("the line was cut")
+
+    return traded
 
 
 def test_join_says_who_has_joined_when_it_is_repeated(coordinator: LocalFederation, root: Path) -> None:

@@ -67,6 +67,20 @@ def test_write_durably_sets_the_mode_and_leaves_no_partial(tmp_path: Path) -> No
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_write_that_failed_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "key").mkdir()  # a file cannot take its place
+    with pytest.raises(StateError, match="cannot be written"):
+        write_durably(tmp_path / "key", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_a_folder_whose_lock_cannot_be_written_can_still_be_shown(state: SiteState) -> None:
+    (state.root / "lock").mkdir()
+    assert not is_locked(state)
+    with pytest.raises(StateError, match="lock cannot be written"), locked(state):
+        raise AssertionError
+
+
 def test_a_full_disk_is_a_state_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="no room left on the disk"), disk_errors(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_client.compile_order import Order, read_order, write_order
 from edge_client.worker import Training, answer
 from protos.tensors import read_tensors
 
@@ -151,7 +152,7 @@ def test_worker_refuses_a_thread_count_that_is_none() -> None:
         check=False, env={**os.environ, "EDGEFED_THREADS": "many"},
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "EDGEFED_THREADS is 'many'; it takes a whole number of at least 1\n"
+    assert done.stderr == "EDGEFED_THREADS is 'many'; it takes a whole number from 1 to 1024\n"
 
 
 @pytest.mark.timeout(60)
@@ -159,3 +160,18 @@ def test_a_round_number_without_bounds_costs_no_time(site_folder: Path, training
     out = str(site_folder / "update.safetensors")
     answered = answer(request(site_folder, "update", round=(1 << 32) - 1, out=out, **{"global": None}), training)
     assert answered["result"]["weight"] > 0
+
+
+def test_a_model_is_compiled_as_its_order_says(compiled_site: Path, training: Training, tmp_path: Path) -> None:
+    site = Path(shutil.copytree(compiled_site, tmp_path / "site"))
+    model = site / "models" / "cells"
+    order = read_order(model)
+    assert order == Order(backend="onnxruntime", precision="fp32")  # what `compile` was asked for
+    shutil.rmtree(model / "compiled")
+    result = answer(request(site, "compile"), training)["result"]
+    assert (result["backend"], result["precision"]) == ("onnxruntime", "fp32")
+    assert "not signed yet" in result["notes"][0] and (model / "compiled" / "manifest.json").exists()
+    write_order(model, order.model_copy(update={"backend": "onnxruntime-cuda"}))
+    assert answer(request(site, "compile"), training)["error"]["kind"] == "BackendMissing"
+    (model / "compile.json").unlink()
+    assert "nobody has asked" in answer(request(site, "compile"), training)["error"]["message"]

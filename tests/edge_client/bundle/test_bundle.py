@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import shutil
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from blake3 import blake3
 from safetensors.numpy import load, save
 
+from edge_client.bundle import exchange
 from edge_client.bundle.bundle import open_bundle
-from edge_client.bundle.files import read_files
+from edge_client.bundle.files import BANK, read_files
 from edge_client.bundle.sums import sums_of
 from edge_client.bundle.writing import write_bundle, write_tar
 from protos.errors import EdgeFedError, IntegrityError, InvalidInput
@@ -198,3 +201,31 @@ def refused(path: Path, words: str, kind: type[EdgeFedError], code: int) -> None
     assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == code
+
+
+@pytest.mark.parametrize("fault", [0, errno.EINVAL], ids=["exchanged", "renamed"])
+def test_a_bundle_is_replaced_as_a_whole(
+    folder: Path, fault: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if fault:  # a file system that cannot exchange two folders
+        monkeypatch.setattr(exchange, "_exchange", lambda first, second: fault)
+    files = {name: data for name, data in read_files(folder).items() if name != "SHA256SUMS"}
+    write_bundle(folder, {**files, "MODEL_CARD.md": b"another"})
+    assert open_bundle(folder).files["MODEL_CARD.md"] == b"another"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_what_a_killed_measurement_left_is_passed_over(folder: Path) -> None:
+    (folder / "bench.json.partial").write_bytes(b"{")
+    assert "bench.json.partial" not in open_bundle(folder).files
+
+
+def test_the_manifest_names_the_global_artifact_and_may_be_of_before_it_did(folder: Path) -> None:
+    assert open_bundle(folder).manifest.global_digest == blake3((folder / BANK).read_bytes()).hexdigest()
+    change_manifest(folder, global_digest=None, round=None)
+    resum(folder)
+    assert open_bundle(folder).manifest.global_digest is None
+    change_manifest(folder, global_digest="0" * 64)
+    resum(folder)
+    with pytest.raises(InvalidInput, match=r"is not the global artifact that manifest\.json names"):
+        open_bundle(folder)

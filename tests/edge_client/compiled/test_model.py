@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_client.bundle.bundle import open_bundle
 from edge_client.compiled.model import CompiledModel, load_compiled
 from edge_client.heatmap import Scale, draw_heatmap
 from edge_client.images import read_image
@@ -80,10 +79,3 @@ def test_a_score_that_is_no_number_is_told_and_passes_no_part(compiled_bundle: P
     model.runner.swap(memory)
     with pytest.raises(StateError, match=r"cannot be used \(its scores are not finite\); compile it again"):
         model.judge_images([np.zeros((8, 8, 3), np.uint8)])
-
-
-def test_another_bundle_of_the_same_graph_takes_over_the_runner(compiled_bundle: Path, tmp_path: Path) -> None:
-    model = load_compiled(compiled_bundle, engines=tmp_path)
-    renewed = model.renewed(open_bundle(compiled_bundle), rate=0.3)
-    assert renewed is not None and renewed.runner is model.runner
-    assert renewed.calibration().asked_rate == 0.3

@@ -9,7 +9,9 @@ import onnx
 import pytest
 
 from edge_client.bundle.bundle import Bundle, open_bundle
-from edge_client.compiled.onnxruntime import CPU, OnnxRuntimeRunner, available_providers
+from edge_client.compiled.backends import Graph, choose_runner
+from edge_client.compiled.onnxruntime import CPU, CUDA, OnnxRuntimeRunner, available_providers
+from edge_client.compiled.runner import Bank
 from protos.errors import BackendMissing, EngineError, InvalidInput
 
 
@@ -28,6 +30,27 @@ def test_a_provider_that_is_not_here_is_an_error_with_exit_code_4(bundle: Bundle
 def test_the_cpu_takes_a_providers_place_only_when_it_may(bundle: Bundle) -> None:
     runner = OnnxRuntimeRunner(bundle.model, bundle.bank, provider="MIGraphXExecutionProvider", allow_fallback=True)
     assert runner.device == CPU
+
+
+def test_cuda_that_is_not_here_says_what_to_install(bundle: Bundle, tmp_path: Path) -> None:
+    if CUDA in available_providers():
+        pytest.skip("this ONNX Runtime knows CUDA")
+    graph = Graph(name="cells", onnx=bundle.model, precision="fp32", size=96)
+    with pytest.raises(BackendMissing, match="put onnxruntime-gpu in the place of onnxruntime"):
+        choose_runner(graph, bundle.bank, "onnxruntime-cuda", engines=tmp_path)
+    runner = choose_runner(graph, bundle.bank, "onnxruntime-cuda", engines=tmp_path, allow_fallback=True)
+    assert (runner.backend, runner.device) == ("onnxruntime", CPU)
+
+
+def test_a_bank_for_which_there_is_no_room_is_refused_before_it_is_taken(bundle: Bundle) -> None:
+    runner = OnnxRuntimeRunner(bundle.model, bundle.bank)
+    rows = 1 << 40  # of one row in memory
+    huge = Bank(np.broadcast_to(bundle.bank.rows[:1], (rows, 152)), np.broadcast_to(np.float32(1), rows))
+    with pytest.raises(
+        EngineError, match=f"144 patches against {rows} rows, take {4 * 144 * rows} bytes .* lower rows"
+    ):
+        runner.swap(huge)
+    assert np.isfinite(runner.run(np.zeros((1, 96, 96, 3), np.uint8)).map).all()  # with the bank that it had
 
 
 def test_the_thread_count_is_the_sites(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

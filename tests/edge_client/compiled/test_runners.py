@@ -113,5 +113,7 @@ def test_a_backend_that_is_not_here_is_refused_unless_the_cpu_may_take_its_place
 
 def test_an_unknown_backend_is_named(bundle: Bundle, tmp_path: Path) -> None:
     graph = Graph(name="cells", onnx=bundle.model, precision="fp32", size=96)
-    with pytest.raises(InvalidInput, match="no backend 'openvino'; choose one of onnxruntime, tensorrt"):
+    with pytest.raises(
+        InvalidInput, match="no backend 'openvino'; choose one of onnxruntime, onnxruntime-cuda, tensorrt"
+    ):
         choose_runner(graph, bundle.bank, "openvino", engines=tmp_path)

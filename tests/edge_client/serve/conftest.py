@@ -12,11 +12,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
+from edge_client.bundle.files import read_files
 from edge_client.compiled.model import load_compiled
 from edge_client.serve.metrics import Metrics
 from edge_client.serve.service import Service
 from edge_client.serve.verdict import Serving, Verdict
+from protos.tensors import read_tensors, write_tensors
 
 
 @pytest.fixture
@@ -46,6 +49,21 @@ async def service(serving: Serving, metrics: Metrics, told: list[Verdict]) -> As
 def cell(cells: Path) -> Path:
     """A defective cell."""
     return min((cells / "test" / "dark").iterdir())
+
+
+@pytest.fixture
+def other_memory(compiled_bundle: Path, tmp_path: Path) -> dict[str, bytes]:
+    """The bundle's files with half of its memory, as another round might leave it."""
+    files = read_files(compiled_bundle)
+    for name in ("SHA256SUMS", "model.sig"):
+        files.pop(name, None)
+    rows = read_tensors(compiled_bundle / "memory_bank.safetensors")
+    write_tensors(tmp_path / "bank", {name: array[: len(array) // 2] for name, array in rows.items()})
+    count = len(next(iter(rows.values())))
+    files["memory_bank.safetensors"] = (tmp_path / "bank").read_bytes()
+    manifest = files["manifest.json"].replace(f'"rows": {count}'.encode(), f'"rows": {count // 2}'.encode())
+    described = json.loads(manifest) | {"global_digest": blake3(files["memory_bank.safetensors"]).hexdigest()}
+    return {**files, "manifest.json": json.dumps(described).encode()}
 
 
 # As on a machine where nothing is installed that only training needs.

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_client.bundle.files import read_files
 from edge_client.bundle.writing import write_bundle
 from edge_client.calibration import keep_rate
 from edge_client.images import read_image
@@ -19,26 +18,12 @@ from edge_client.serve.hot_swap import Source, keep_current
 from edge_client.serve.metrics import Metrics
 from edge_client.serve.service import Service
 from protos.errors import InvalidInput
-from protos.tensors import read_tensors, write_tensors
 
 
 @pytest.fixture
 def bundle(compiled_bundle: Path, tmp_path: Path) -> Path:
     """A bundle that a test may change."""
     return Path(shutil.copytree(compiled_bundle, tmp_path / "bundle"))
-
-
-def with_other_memory(bundle: Path, tmp_path: Path) -> dict[str, bytes]:
-    """The bundle's files with half of its memory, as another round might leave it."""
-    files = read_files(bundle)
-    for name in ("SHA256SUMS", "model.sig"):
-        files.pop(name, None)
-    rows = read_tensors(bundle / "memory_bank.safetensors")
-    write_tensors(tmp_path / "bank", {name: array[: len(array) // 2] for name, array in rows.items()})
-    count = len(next(iter(rows.values())))
-    files["memory_bank.safetensors"] = (tmp_path / "bank").read_bytes()
-    manifest = files["manifest.json"].replace(f'"rows": {count}'.encode(), f'"rows": {count // 2}'.encode())
-    return {**files, "manifest.json": manifest}
 
 
 @pytest.fixture
@@ -62,7 +47,7 @@ async def until(metrics: Metrics, words: str) -> None:
 
 
 async def test_a_new_model_takes_over_without_a_dropped_image(
-    kept: Service, bundle: Path, tmp_path: Path, cell: Path, metrics: Metrics
+    kept: Service, bundle: Path, other_memory: dict[str, bytes], cell: Path, metrics: Metrics
 ) -> None:
     image, old = read_image(cell), kept.serving.digest
     verdicts = [await kept.judge(image)]
@@ -73,7 +58,7 @@ async def test_a_new_model_takes_over_without_a_dropped_image(
             verdicts.extend(await asyncio.gather(*(kept.judge(image) for _ in range(3))))
 
     running = asyncio.create_task(line())
-    write_bundle(bundle, with_other_memory(bundle, tmp_path))
+    write_bundle(bundle, other_memory)
     await until(metrics, 'edgefed_model_swaps_total{outcome="swapped"} 1.0')
     before = len(verdicts)
     while len(verdicts) < before + 6:
@@ -88,10 +73,9 @@ async def test_a_new_model_takes_over_without_a_dropped_image(
 
 
 async def test_the_last_good_model_stays_where_the_new_one_fails(
-    kept: Service, bundle: Path, tmp_path: Path, cell: Path, metrics: Metrics
+    kept: Service, bundle: Path, other_memory: dict[str, bytes], cell: Path, metrics: Metrics
 ) -> None:
-    old = kept.serving.digest
-    good = with_other_memory(bundle, tmp_path)
+    old, good = kept.serving.digest, other_memory
     (bundle / "model.onnx").write_bytes(b"damaged")
     await until(metrics, 'edgefed_model_swaps_total{outcome="refused"} 1.0')
     assert (await kept.judge(read_image(cell))).digest == old

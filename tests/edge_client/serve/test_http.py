@@ -154,6 +154,14 @@ async def test_a_wrong_tensor_is_told_what_is_wrong(ask: Ask, change: dict[str, 
     assert words in refused.json["error"]
 
 
+@pytest.mark.parametrize("length", ["-1", "x", "²", "9" * 5000])
+async def test_a_length_that_is_no_number_of_bytes_is_refused(ask: Ask, length: str) -> None:
+    """Found by trying: Python itself fails over a number of thousands of digits, and the answer was a 500."""
+    named = {"Inference_Header_Content_Length": length}
+    refused = await ask("POST", "/v2/models/cells/infer", b"{}", **named)
+    assert refused.status == 400 and "is not a number of bytes" in refused.json["error"]
+
+
 def bomb() -> bytes:
     """A PNG of a few hundred bytes that says it has 400 million pixels."""
 
@@ -231,6 +239,19 @@ async def test_who_dawdles_over_the_body_is_let_go(port: int, monkeypatch: pytes
     head = b"POST /inspect HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\nabc"
     answer = await received(port, head)
     assert answer.startswith(b"HTTP/1.1 408") and b"did not come within" in answer
+
+
+async def test_who_sends_slowly_keeps_nobody_out(port: int, ask: Ask, cell: Path) -> None:
+    slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+    for _, writer in slow:
+        writer.write(b"POST /inspect HTTP/1.1\r\nHost: a\r\nContent-Length: 999999\r\n\r\n" + bytes(999))
+    try:
+        await asyncio.sleep(0.2)  # all of them are being read
+        assert (await ask("POST", "/inspect", cell.read_bytes())).status == 200
+    finally:
+        for _, writer in slow:
+            writer.close()
+            await writer.wait_closed()
 
 
 async def test_metrics_are_prometheus_text(ask: Ask, cell: Path) -> None:

@@ -88,6 +88,9 @@ async def test_a_file_and_raw_pixels_get_the_same_verdict(
         ([b"\xff", b"x"], "the header cannot be read"),
         ([b'{"encoding": "file"}'], "two parts"),
         ([b'{"encoding": "file"}', b"x", b"y"], "two parts"),
+        ([b"x"] * 1000, "two parts"),
+        ([b"[" * 100_000, b"x"], "the header cannot be read"),
+        ([b'{"id": %s, "encoding": "file"}' % (b"9" * 5000), b"x"], "the header cannot be read"),
         ([b'{"encoding": "file"}', b"no image"], "the frame is not a PNG"),
         ([b'{"encoding": "raw", "shape": [2, 2, 3]}', b"x"], "are 12 bytes; 1 came"),
         ([b'{"encoding": "raw", "shape": [2, 2, 4]}', bytes(16)], "(height, width, 3)"),
@@ -121,6 +124,23 @@ async def test_a_flood_is_held_up_and_no_frame_is_lost(
         most = max(most, int(metrics.waiting._value.get()))
     await sending
     assert seen == set(range(60)) and most <= 1
+
+
+async def test_a_camera_gets_its_answers_in_the_order_of_its_frames(
+    context: zmq.asyncio.Context, endpoint: str, cell: Path
+) -> None:
+    """Found by reading: raw pixels overtook a file, which has to be decoded first, and an error overtook both."""
+    socket, image = camera(context, endpoint), cell.read_bytes()
+    pixels = read_image(cell)
+    raw = {"encoding": "raw", "shape": pixels.shape}
+    kinds = [({"encoding": "file"}, image), (raw, pixels.tobytes()), ({"encoding": "file"}, b"no image"), ({}, b"")]
+    for number in range(24):
+        header, data = kinds[number % 4]
+        await socket.send_multipart([json.dumps({"id": number, **header}).encode(), data])
+    answers = [json.loads(await asyncio.wait_for(socket.recv(), 20)) for _ in range(24)]
+    assert ["error" in answer for answer in answers] == [False, False, True, True] * 6
+    # A header that cannot be read has no id to give back.
+    assert [answer["id"] for answer in answers] == [None if number % 4 == 3 else number for number in range(24)]
 
 
 async def test_the_feed_tells_every_verdict_under_its_topic(

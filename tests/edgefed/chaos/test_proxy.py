@@ -130,15 +130,15 @@ async def test_bytes_pass_unchanged_when_there_are_no_faults(server: Server, cli
 
 
 async def test_latency_delays_each_direction_but_not_throughput(server: Server, clients: Clients) -> None:
-    server.answer = bytes(400_000)
+    server.answer = bytes(8_000_000)  # a hundred reads: seconds, if each were delayed
     faults = Faults(up=Toxics(latency_s=0.3), down=Toxics(latency_s=0.1, jitter_s=0.1))
     async with FaultProxy(server.address, faults) as proxy:
         began = time.monotonic()
         client = await clients.connect(proxy, b"hello")
-        await client.reader.readexactly(400_000)
-        assert 0.1 <= time.monotonic() - began < 0.3
+        await client.reader.readexactly(8_000_000)
+        assert 0.1 <= time.monotonic() - began < 5
         await until(lambda: server.received == [b"hello"])
-        assert 0.3 <= time.monotonic() - began < 0.6
+        assert time.monotonic() - began >= 0.3
     assert proxy.counts.injected == {"latency": 1}
 
 
@@ -153,7 +153,7 @@ async def test_throttle_bounds_the_bandwidth(server: Server, clients: Clients, d
             await client.reader.readexactly(len(payload))
         else:
             await until(lambda: sum(map(len, server.received)) == len(payload))
-        assert 0.2 <= time.monotonic() - began < 1
+        assert 0.2 <= time.monotonic() - began < 5
     assert proxy.counts.injected == {"throttle": 1}
 
 

@@ -40,7 +40,7 @@ def days(start: int, end: int) -> Site:
         (software.torch(replace(HERE, torch=None), BARE), "ok", "only training", ""),
         (software.torch(HERE, L4), "ok", "cu126", ""),
         (software.torch(HERE, BARE), "ok", "trains on the CPU", ""),
-        (software.torch(replace(HERE, torch="2.6.0+cpu"), L4), "warning", "cannot use the NVIDIA L4", "cu126"),
+        (software.torch(replace(HERE, torch="2.6+cpu"), L4), "warning", "cannot use the NVIDIA L4", "reinstall torch"),
         (software.onnxruntime(HERE), "ok", "1.20.0 on CPU", ""),
         (software.onnxruntime(replace(HERE, onnxruntime=None)), "warning", "no compiled model", "edgefed[runtime]"),
         (software.onnxruntime(replace(HERE, onnxruntime=Loaded(trouble="no libgomp"))), "fault", "no libgomp", "pip"),
