@@ -17,7 +17,7 @@ demo: venv ## Federate three solar-cell plants on this machine and open the repo
 	$(BIN)/edgefed demo anomaly
 
 test: venv ## The whole suite
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: venv ## Lint, format, types, floors, stub freshness, wheel contents
 	$(BIN)/ruff check .
