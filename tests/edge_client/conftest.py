@@ -262,23 +262,34 @@ def onnx_model(compiled_bundle: Path) -> bytes:
 
 
 @pytest.fixture
-def edgefed(
+def command_group(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], Callable[..., subprocess.CompletedProcess[str]]]:
+    """`edgefed GROUP ...` in this process, where torch is loaded once."""
+
+    def commands(group: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+        def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+            words = ["edgefed", group, *map(str, arguments)]
+            monkeypatch.setattr(sys, "argv", words)
+            code = 0
+            try:
+                main()
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+            printed = capsys.readouterr()
+            return subprocess.CompletedProcess(words, code, printed.out, printed.err)
+
+        return run
+
+    return commands
+
+
+@pytest.fixture
+def edgefed(
+    command_group: Callable[[str], Callable[..., subprocess.CompletedProcess[str]]],
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`edgefed client ...` in this process, where torch is loaded once."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        words = ["edgefed", "client", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", words)
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return subprocess.CompletedProcess(words, code, printed.out, printed.err)
-
-    return run
+    """`edgefed client ...` in this process."""
+    return command_group("client")
 
 
 @pytest.fixture(scope="session")

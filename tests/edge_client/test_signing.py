@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from edge_client.release_key import pin_release_key, pinned_key
 from edge_client.signing import sign_bundle, try_to_sign
 from edge_client.state import open_state
 from edge_client.transfer import missing_chunks, upload
-from edgefed.cli import main
 from edgefed.local_federation import LocalFederation
 from protos.artifacts import WEIGHTS, manifest_of
 from protos.errors import IntegrityError, InvalidInput
@@ -31,21 +29,9 @@ Edgefed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def model_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Edgefed:
+def model_command(command_group: Callable[[str], Edgefed]) -> Edgefed:
     """`edgefed model ...` in this process."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        words = ["edgefed", "model", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", words)
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return subprocess.CompletedProcess(words, code, printed.out, printed.err)
-
-    return run
+    return command_group("model")
 
 
 async def has_made(site: Path, model: Path) -> None:
