@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 
 from edge_client.datasets import LabelledImage
-from edgefed.demo.plants import deal, load_cells
+from edgefed.demo.anomaly.plants import deal, load_cells
 from edgefed.labelled_set import LabelledSet, silent, site_data
 from edgefed.simulation import simulate
 from models.method import derive_seed

@@ -19,7 +19,7 @@ from edge_client.prove.certificate import Precision
 from edge_client.prove.exhibit import ask
 from edge_client.prove.precision import Choice, Subject, choose
 from edge_client.prove.site_images import site_exhibit
-from edgefed.demo.plants import deal, load_cells
+from edgefed.demo.anomaly.plants import deal, load_cells
 from models.backbones.registry import weights_file
 from models.features import PatchFeatures, extract
 from models.feddymem.bank import first_bank

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_client.image_files import ImageFiles
-from edgefed.demo.plants import Cell, load_cells
+from edgefed.demo.anomaly.plants import Cell, load_cells
 from edgefed.labelled_set import silent
 from models.backbones.registry import weights_file
 from models.feature_cache import cached_features

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_client.images import read_image
-from edgefed.demo.plants import deal, load_cells
+from edgefed.demo.anomaly.plants import deal, load_cells
 from models.backbones.registry import weights_file
 from models.features import PatchFeatures, extract
 

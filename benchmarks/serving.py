@@ -29,7 +29,7 @@ from edge_client.compiled.backends import MOST_IMAGES
 from edge_client.compiled.model import CompiledModel, load_compiled
 from edge_client.images import decode_image
 from edge_client.threads import VARIABLE
-from edgefed.demo.plants import deal, load_cells
+from edgefed.demo.anomaly.plants import deal, load_cells
 
 _REPEATS, _BLOCK = 15, 20
 _CLIENTS, _CROWD_REPEATS, _CROWD_IMAGES = 8, 5, 200

@@ -28,7 +28,7 @@ from benchmarks.serving_process import ServeProcess
 from benchmarks.serving_site import FULL, JOB, compile_round, make_site
 from edge_client.latency_budget import PAUSED
 from edge_client.worker_client import Worker
-from edgefed.demo.plants import deal, load_cells
+from edgefed.demo.anomaly.plants import deal, load_cells
 
 _EVERY_S = 0.1
 _WARM_UP = 20

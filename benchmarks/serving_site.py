@@ -14,7 +14,7 @@ from edge_client.compile.compiler import Request, compile_model
 from edge_client.config import site_toml
 from edge_client.judging import COMPILED
 from edge_client.worker import Training
-from edgefed.demo.plants import deal, load_cells
+from edgefed.demo.anomaly.plants import deal, load_cells
 from models.feddymem.method import FEDDYMEM
 from models.method import Update
 from protos.jobs import job_from_json, job_from_table, job_to_json

@@ -24,7 +24,7 @@ from benchmarks.serving_site import FULL, SMALL, compile_round, make_site
 from benchmarks.soak_clients import COUNTS
 from benchmarks.soak_line import Outcome, Plan, run_line
 from edge_client.threads import VARIABLE
-from edgefed.demo.plants import deal, load_cells
+from edgefed.demo.anomaly.plants import deal, load_cells
 
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "soak.json"
 _PARTS = 10  # of the frames; memory is compared between all but the first one, which warms up

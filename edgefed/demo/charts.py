@@ -71,6 +71,32 @@ def score_histogram(normal: NDArray[np.float64], defect: NDArray[np.float64], th
     return _svg(NARROW, height, parts, "histogram of scores")
 
 
+def lines(series: Sequence[tuple[Sequence[float], str]], *, width: int, height: int, title: str) -> str:
+    """Values over rounds, one line for each series, with the least and the greatest value at the side.
+
+    Args:
+        series: (values, class of the line), at least one value each.
+        width: of the chart.
+        height: of the chart.
+        title: for those who cannot see it.
+    """
+    both = np.concatenate([np.asarray(values, np.float64) for values, _ in series])
+    low, high = float(both.min()), float(both.max())
+    span = (high - low) or 1.0
+    left, right, edge = 6, 50, 10
+    parts = []
+    for values, kind in series:
+        step = (width - left - right) / max(1, len(values) - 1)
+        points = [
+            f"{left + step * index:.1f},{edge + (height - 2 * edge) * (1 - (value - low) / span):.1f}"
+            for index, value in enumerate(values)
+        ]
+        parts.append(f'<polyline class="line {kind}" points="{" ".join(points)}"/>')
+    for value, y in ((high, edge + 4), (low, height - edge + 4)):
+        parts.append(f'<text class="tick" x="{width - right + 6}" y="{y}">{value:.3g}</text>')
+    return _svg(width, height, parts, title)
+
+
 def _svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" '

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from edge_client.datasets import training_images
 from edge_client.image_files import ImageFiles, fingerprint
-from edgefed.demo.plants import load_cells
+from edgefed.demo.anomaly.plants import load_cells
 from edgefed.local_federation import LocalFederation
 from edgefed.simulation import simulate
 from models.method import SiteData
@@ -152,7 +152,7 @@ def test_site_evaluates_its_model(finished: Finished) -> None:
 
 
 def test_job_file_of_the_demo_is_valid(tmp_path: Path) -> None:
-    from edgefed.demo.anomaly import JOB as DEMO_JOB
+    from edgefed.demo.anomaly.run import JOB as DEMO_JOB
 
     (tmp_path / "job.toml").write_text(f"seed = 3\n{DEMO_JOB}")
     assert load_job(tmp_path / "job.toml").seed == 3

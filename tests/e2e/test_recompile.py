@@ -19,7 +19,7 @@ import pytest
 
 from edge_client.bundle.bundle import open_bundle
 from edge_client.release_key import pinned_key
-from edgefed.demo.plants import load_cells
+from edgefed.demo.anomaly.plants import load_cells
 from edgefed.local_federation import LocalFederation
 from protos.artifacts import digest_of_file
 

@@ -11,7 +11,7 @@ from scipy.stats import ks_2samp
 
 from edge_client.images import read_image
 from edge_client.prove.drift import FALSE_ALARMS, Drift, DriftMonitor, counts, drift, limit, reference
-from edgefed.demo.plants import load_cells
+from edgefed.demo.anomaly.plants import load_cells
 from models.backbones.registry import weights_file
 from models.features import PatchFeatures, extract
 from models.feddymem.bank import first_bank

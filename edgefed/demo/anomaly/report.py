@@ -1,4 +1,4 @@
-"""The demo's table on the terminal and its page: one HTML file that needs nothing but itself."""
+"""The demo's table on the terminal and its page."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.console import Console
 from rich.table import Table
 
+from edgefed.demo.anomaly.figures import Figures
+from edgefed.demo.anomaly.plants import Cell
 from edgefed.demo.charts import bars, score_histogram
-from edgefed.demo.figures import Figures
-from edgefed.demo.plants import Cell
+from edgefed.demo.page import write_page
 from edgefed.labelled_set import Measured
 
 METHOD_LABEL = (
@@ -59,13 +59,7 @@ def print_table(figures: Figures, console: Console) -> None:
 
 def write_report(figures: Figures) -> None:
     """Writes the page to `figures.report`."""
-    environment = Environment(
-        loader=PackageLoader("edgefed.demo", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["kilobytes"] = lambda count: f"{count / 1000:,.1f} kB"
-    environment.filters["megabytes"] = lambda count: f"{count / 1e6:,.0f} MB"
-    page = environment.get_template("report.html.j2").render(_page(figures))
-    figures.report.write_text(page, encoding="utf-8")
+    write_page("anomaly/report.html.j2", _page(figures), figures.report)
 
 
 def _page(figures: Figures) -> dict[str, Any]:

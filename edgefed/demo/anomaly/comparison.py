@@ -6,7 +6,6 @@ and of the pooled images is as large as the federation's global memory.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,6 +16,7 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from edge_client.datasets import labelled_images, training_images
+from edgefed.demo.processes import leave_interrupts_to_the_parent
 from edgefed.labelled_set import LabelledSet, Measured, silent, site_data
 from edgefed.simulation import simulate
 from models.method import Arrays, derive_seed
@@ -84,7 +84,7 @@ def compare(spec: JobSpec, sites: Mapping[str, Path], test: Path, scratch: Path,
     wanted |= {"pooled": (pooled, rows), "pooled, sites balanced": (balanced, rows)}
     tasks = [_Task(name, spec, paths, size, test, scratch) for name, (paths, size) in wanted.items()]
     found: dict[str, Alternative] = {}
-    with get_context("spawn").Pool(2, _leave_interrupts_to_the_parent) as pool:
+    with get_context("spawn").Pool(2, leave_interrupts_to_the_parent) as pool:
         # The test set's features and those of the pooled images are each made once, before another task reads them.
         pool.apply(_prepare, (spec, test, scratch))
         for task, measured in zip(tasks, pool.imap(_measure, tasks), strict=True):
@@ -99,11 +99,6 @@ def compare(spec: JobSpec, sites: Mapping[str, Path], test: Path, scratch: Path,
         centralised_larger=found[larger.name],
         centralised_balanced=found["pooled, sites balanced"],
     )
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    # Ctrl-C reaches every process of the terminal; the parent ends these on its way out.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _measure(task: _Task) -> Measured:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgefed.demo.plants import CELL_TYPES, Cell, Split
+from edgefed.demo.anomaly.plants import CELL_TYPES, Cell, Split
 from edgefed.local_federation import LocalFederation
 
 PER_KIND = 2

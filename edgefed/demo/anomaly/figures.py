@@ -8,14 +8,14 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from edgefed.demo.comparison import Comparison
-from edgefed.demo.plants import Split
+from edgefed.demo.anomaly.comparison import Comparison
+from edgefed.demo.anomaly.plants import Split
 from edgefed.labelled_set import Measured
 from models.backbones.registry import BACKBONES, weights_file
 from protos.jobs import JobSpec
 
 if TYPE_CHECKING:
-    from edgefed.demo.anomaly import Outcome
+    from edgefed.demo.anomaly.run import Outcome
 
 FLOAT16 = 2
 

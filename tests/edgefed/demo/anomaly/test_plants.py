@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from edgefed.demo.plants import TEST_PER_TYPE_AND_CLASS, Cell, Split, _check_disjoint, deal, load_cells, write_folders
+from edgefed.demo.anomaly.plants import (
+    TEST_PER_TYPE_AND_CLASS,
+    Cell,
+    Split,
+    _check_disjoint,
+    deal,
+    load_cells,
+    write_folders,
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The demo of anomaly detection: three solar-cell plants."""

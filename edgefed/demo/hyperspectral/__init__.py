@@ -1,0 +1,1 @@
+"""The demo of hyperspectral scenes: four fields of Indian Pines."""
