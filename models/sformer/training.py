@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
-from torch.nn import functional
 
+from models.hsi.epoch import epoch
 from models.method import Report, derive_seed
 from models.sformer.augmentation import noisy, turned
 from models.sformer.network import SFormer
@@ -75,19 +75,17 @@ def train(
 def train_epoch(training: Training, windows: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int) -> float:
     """One pass over windows (n, c, s, s) and their classes (n,) from 0; its mean loss."""
     generator = Generator().manual_seed(derive_seed(seed, "epoch", training.epoch))
-    inputs, truth = torch.from_numpy(windows), torch.from_numpy(labels)
-    recipe, network, losses = training.recipe, training.network.train(), []
-    # As equal as they can be: normalisation needs two windows, and one of few would count as much as one of many.
-    batches = torch.randperm(len(truth), generator=generator).tensor_split(max(1, round(len(truth) / recipe.batch)))
-    for step, chosen in enumerate(batches):
-        rate = learning_rate(recipe, training.epoch + step / len(batches))
+    recipe, losses = training.recipe, list[float]()
+    steps = max(1, min(round(len(labels) / recipe.batch), len(labels) // 2))
+    taken = epoch(
+        training.network, training.optimiser, torch.from_numpy(windows), torch.from_numpy(labels), steps, generator,
+        change=lambda batch: augmented(batch, recipe, generator),
+    )  # fmt: skip
+    for step in range(steps):
+        rate = learning_rate(recipe, training.epoch + step / steps)
         for group in training.optimiser.param_groups:
             group["lr"] = rate
-        loss = functional.cross_entropy(network(augmented(inputs[chosen], recipe, generator)), truth[chosen])
-        training.optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        training.optimiser.step()
-        losses.append(loss.item())
+        losses.append(next(taken))
     training.epoch += 1
     return float(np.mean(losses))
 

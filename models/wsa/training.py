@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from models.hsi.epoch import Pull, epoch
 from models.method import Report
 from models.sformer.augmentation import turned
 from models.wsa.settings import Training
-
-
-class Pull(Protocol):
-    """Something besides the loss that draws on the weights."""
-
-    def add_gradient(self) -> None:
-        """Adds its gradient to that of the loss."""
 
 
 def train(
@@ -47,21 +41,15 @@ def train(
     optimiser = _optimiser(network, recipe)
     per_epoch = max(1, len(labels) // recipe.batch)
     steps = recipe.steps or recipe.epochs * per_epoch
-    network.train()
     losses: list[float] = []
+
+    def change(batch: Tensor) -> Tensor:
+        return turned(batch, random) if recipe.augment else batch
+
     while len(losses) < steps:
-        # As equal as they can be: a batch of one window has no deviation to normalise by.
-        for batch in torch.randperm(len(labels), generator=random).tensor_split(per_epoch):
-            if len(losses) == steps:
-                break
-            chosen = turned(inputs[batch], random) if recipe.augment else inputs[batch]
-            loss = nn.functional.cross_entropy(network(chosen), truth[batch])
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            if pull is not None:
-                pull.add_gradient()
-            optimiser.step()
-            losses.append(loss.item())
+        taken = epoch(network, optimiser, inputs, truth, per_epoch, random, change=change, pull=pull)
+        for loss in islice(taken, steps - len(losses)):
+            losses.append(loss)
             report("training", len(losses), steps)
     return float(np.mean(losses[-per_epoch:]))
 
