@@ -29,10 +29,10 @@ def rows_of(figures: Figures) -> list[tuple[str, Measured, str]]:
     compared = figures.comparison
     return [
         *((f"{site} alone", measured, "local") for site, measured in compared.local.items()),
-        ("federated, weights averaged only", compared.mean_only, "local"),
+        ("federated, no alignment", compared.mean_only, "local"),
         ("federated", figures.federated, "federated"),
         ("pooled pixels", compared.centralised, "centralised"),
-        ("window SVM, pooled pixels", compared.svm, "centralised"),
+        ("window SVM, pooled", compared.svm, "centralised"),
     ]
 
 
@@ -74,7 +74,7 @@ def write_report(figures: Figures) -> None:
         "bar_chart": Markup(bars(chart, low=0.0)),
         "table": [(name, measured.accuracy, kind == "federated") for name, measured, kind in compared],
         "draws": list(zip(figures.draws, _svm_draws(figures), strict=True)),
-        "draws_range": _range(figures.draws),
+        "draws_range": f"{min(figures.draws):.2f} to {max(figures.draws):.2f}",
         "random": figures.random.accuracy.oa,
         "random_svm": figures.comparison.random_svm.accuracy.oa,
         "pictures": _pictures(figures),
