@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from models.hsi.scene import Scene
 from models.hsi.splits import Split, disjoint_split, random_split
 from models.hsi.windows import Pixels
+from protos.errors import InvalidInput
 
 Kind = Literal["disjoint", "random"]
 
@@ -32,9 +33,11 @@ FIELDS: Final = ("field-nw", "field-ne", "field-sw", "field-se")
 
 @cache
 def indian_pines() -> Scene:
-    """The whole scene with all of its labels."""
-    from tensorly.datasets import load_indian_pines
-
+    """The whole scene with all of its labels. Raises `InvalidInput` where the package is missing."""
+    try:
+        from tensorly.datasets import load_indian_pines
+    except ImportError as error:
+        raise InvalidInput("the demo needs the package tensorly: pip install 'edgefed[demo]'") from error
     data = load_indian_pines()
     labels, wavelengths = data["ticks"]
     labels = np.asarray(labels, np.int16)
