@@ -69,7 +69,8 @@ class SiteWork:
             log.error("job %s: the coordinator refused this site: %s", work.job, reply.reason)
         else:
             folder.stand(Standing(work.job, "joined"))
-            log.info("job %s: joined", work.job)
+            declared = ", ".join(f"{key} {value}" for key, value in sorted(request.declaration.items()))
+            log.info("job %s: joined with %s", work.job, declared)
             return
         await self._worker.stop()
 

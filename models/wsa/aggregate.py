@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from models.fedavg.aggregate import aggregate as average
 from models.fedavg.aggregate import taken_together
 from models.fedavg.check import check as check_weights
@@ -11,7 +13,7 @@ from models.fedavg.settings import aggregation_of
 from models.method import Aggregated, Arrays, Declaration, RejectedUpdate, Update
 from models.wsa.first_round import check_sums, project
 from models.wsa.fusion import apart, fuse, middle, spread
-from models.wsa.published import ACTIVE, PREFIX, besides, scope_arrays, weights_of
+from models.wsa.published import ACTIVE, PREFIX, ROUND, besides, scope_arrays, weights_of
 from models.wsa.scope import Scopes, scopes_of
 from models.wsa.settings import Alignment, Settings
 
@@ -47,7 +49,9 @@ def aggregate(settings: Settings, previous: Arrays | None, updates: Iterable[Upd
     by_layer = spread(models)
     overall = float(by_layer.mean()) if by_layer.size else 0.0
     active = _active(alignment, previous, overall)
-    arrays = {**besides(previous), **averaged.arrays, **scope_arrays(fused, by_layer, active=active)}
+    scopes = scope_arrays(fused, by_layer, active=active)
+    number = previous.get(ROUND, np.zeros(1, np.int64)) + 1
+    arrays = {**besides(previous), **averaged.arrays, **scopes, ROUND: number}
     distances = {f"scope_apart/{one.site}": apart(model, fused) for one, model in zip(received, models, strict=True)}
     metrics = {"scope_spread": overall, "aligning": float(active), **distances}
     return Aggregated(arrays, {**left_out, **averaged.remarks}, metrics)

@@ -12,6 +12,7 @@ from torch import nn
 
 from models.method import Arrays, Declaration, LocalResult, Report, SiteData, Unusable, derive_seed
 from models.wsa.first_round import published_projection, sums_arrays
+from models.wsa.history import added
 from models.wsa.networks import NETWORKS
 from models.wsa.pixels import examples, labelled_scenes, sums_of
 from models.wsa.published import weights_of
@@ -30,10 +31,12 @@ def declare(settings: Settings, data: SiteData) -> Declaration:
     Raises:
         Unusable: the site's scenes do not fit the job; the message says how.
     """
+    bands = labelled_scenes(settings, data)[0].bands
     declared = {
         "network": settings.network,
-        "bands": str(labelled_scenes(settings, data)[0].bands),
+        "bands": str(bands),
         "classes": str(len(settings.classes)),
+        "update_bytes": str(update_bytes(settings, bands, data)),
     }
     reference = settings.alignment.reference
     if reference is not None and reference in data.weights:
@@ -66,9 +69,19 @@ def local_update(
     metrics = {"loss": loss, "pixels": float(len(labels)), "aligned": float(target is not None)}
     if regulariser is not None:
         metrics["divergence"] = regulariser.penalty()
-    scopes = scopes_of(trained)
-    kept = {"scopes": np.stack([scopes.means, scopes.deviations], axis=1)}
-    return LocalResult(trained, float(len(labels)), kept, metrics)
+    return LocalResult(trained, float(len(labels)), added(state, previous, scopes_of(trained)), metrics)
+
+
+def update_bytes(settings: Settings, bands: int, data: SiteData) -> int:
+    """What the tensors of a site's update take in every round that trains; a header of some KB comes on top.
+
+    Args:
+        settings: of the job.
+        bands: of the site's cubes, as the job sees them.
+        data: of the site, for its weights files.
+    """
+    network = first_network(settings, settings.bands.components or bands, data)
+    return sum(array.nbytes for array in arrays_of(network).values())
 
 
 def first_network(settings: Settings, bands: int, data: SiteData) -> nn.Module:

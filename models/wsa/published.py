@@ -15,6 +15,7 @@ from models.wsa.scope import Scopes, scopes_of
 PREFIX: Final = "wsa."
 TARGET: Final = PREFIX + "target"  # (l, 2) float32: mean and deviation of each scoped tensor, sorted by name
 SPREAD: Final = PREFIX + "spread"  # (l,) float32, see `models.wsa.fusion.spread`
+ROUND: Final = PREFIX + "round"  # (1,) int64: rounds that have trained so far
 ACTIVE: Final = PREFIX + "active"  # (1,) uint8: whether the next round aligns
 
 

@@ -88,6 +88,13 @@ def test_alignment_brings_the_sites_scopes_together(make_site):
     assert spread(Alignment(mode="always", strength=10.0)) < 0.7 * spread(Alignment(mode="off"))
 
 
+def test_a_site_declares_how_many_bytes_its_updates_have_before_the_job_starts(make_site):
+    start = _federate(_settings(), [make_site(0)], 1)
+    update = WSA.local_update(_settings(), make_site(0), start, {}, 0, _quiet).update
+    declared = WSA.declare(_settings(), make_site(0))
+    assert int(declared["update_bytes"]) == sum(array.nbytes for array in update.values())
+
+
 def test_the_same_seeds_give_the_same_update(make_site):
     start = _federate(_settings(), [make_site(0)], 1)
     one, two = (WSA.local_update(_settings(), make_site(0), start, {}, 3, _quiet) for _ in range(2))
