@@ -47,7 +47,7 @@ def run(scene: Scene, split: Split, name: str, seed: int) -> Run:
     started = time.process_time()
     height, width = scene.labels.shape
     split.check((height, width))
-    check_trained(split, scene.labels, scene.class_names)
+    check_trained(*(scene.labels[tuple(side.T)] for side in (split.train, split.test)), scene.class_names)
     projection = fit(band_sums(scene.cube[tuple(split.train.T)]), COMPONENTS)
     components = projection.apply(scene.cube, scene.valid)
     model = WindowSvm(split.window).train(components, split.train, scene.labels)

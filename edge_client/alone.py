@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
-from edge_client.cubes.holdout import Kind, Measured, measure, split_scene, with_labels_at
+from edge_client.cubes.holdout import Kind, Measured, measure, split_scenes, with_labels_at
 from edge_client.site_data import SiteReader
 from edge_client.state import disk_errors
-from models.method import Arrays, Report, SiteData, Update, derive_seed
+from models.method import Arrays, Report, SiteData, Unusable, Update, derive_seed
 from models.wsa.settings import Settings
 from protos.durable import write_durably
 from protos.errors import InvalidInput
@@ -45,6 +44,8 @@ def train_alone(
         measured = _train(root, spec, out, report, kind, per_class)
     except BaseException as error:
         shutil.rmtree(out, ignore_errors=True)  # half a model is none, and the same command can be given again
+        if isinstance(error, Unusable) and isinstance(error.__cause__, InvalidInput):  # its files are the reader's own
+            raise error.__cause__ from error
         if isinstance(error, ValueError):
             raise InvalidInput(f"the job {spec.name!r} cannot be done at this site alone: {error}") from error
         raise
@@ -54,16 +55,15 @@ def train_alone(
 
 def _train(root: Path, spec: JobSpec, out: Path, report: Report, kind: Kind | None, per_class: int) -> Measured | None:
     data, settings = SiteReader().read(root, out, spec, report), spec.the_settings
-    split, training = None, data
-    if kind is not None and data.scenes and isinstance(settings, Settings):
-        split = split_scene(data.scenes[0], settings, kind, per_class, spec.seed)
-        training = replace(data, scenes=(with_labels_at(data.scenes[0], split.train),))
-    final = _rounds(spec, training, out, report)
-    if split is None:
+    if kind is None or not isinstance(settings, Settings):
+        _rounds(spec, data, out, report)
         return None
+    splits = split_scenes(data.scenes, settings, kind, per_class, spec.seed)
+    training = with_labels_at(data, [split.train for split in splits])
+    final = _rounds(spec, training, out, report)
     from models.wsa.classifier import Classifier
 
-    return measure(Classifier(settings, final, data.weights), settings, data, split, report)
+    return measure(Classifier(settings, final, data.weights), settings, data, splits, report)
 
 
 def _rounds(spec: JobSpec, data: SiteData, out: Path, report: Report) -> Arrays:

@@ -35,6 +35,7 @@ BundlePath = Annotated[
         help="A model to run instead of an installed one: compiled, or that `train` wrote.",
     ),
 ]
+Maps = Annotated[Path | None, typer.Option(metavar="DIR", help="Write a cube's classes here: PNG, GeoTIFF, ENVI.")]
 NO_THRESHOLD = "no normal image was held out, so there is no threshold and no verdict"
 
 
@@ -45,6 +46,13 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
+    cube: Annotated[
+        Path | None, typer.Argument(metavar="[CUBE]", help="A hyperspectral cube, where the model is for cubes.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The cube's test pixels: a raster, points or polygons.")
+    ] = None,
+    maps: Maps = None,
     state: StateDir = None,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Labelled images in MVTec layout; the site's own where left out.")
@@ -54,9 +62,14 @@ def evaluate(
     false_reject_rate: Rate = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Measure a model on labelled images: AUROC, false rejects and misses, per product and defect."""
+    """Measure a model on labelled images: AUROC, false rejects and misses, per product and defect.
+
+    With a CUBE and its --labels: overall and average accuracy, kappa, and the accuracy of each class.
+    """
     from edge_client.datasets import labelled_images
 
+    if _evaluated(cube, labels, state, job, bundle, maps, as_json=as_json):
+        return
     images = labelled_images(data or _own_images(state))
     model, calibration = _model(state, job, bundle, false_reject_rate)
     from edge_client.evaluate import by_defect, by_product, judge_all, quality
@@ -94,9 +107,7 @@ def infer(
     ],
     state: StateDir = None,
     heatmaps: Annotated[Path | None, typer.Option(metavar="DIR", help="Write an overlay PNG per image here.")] = None,
-    maps: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a cube's classes here: PNG, GeoTIFF, ENVI.")
-    ] = None,
+    maps: Maps = None,
     job: Job = None,
     bundle: BundlePath = None,
     false_reject_rate: Rate = None,
@@ -166,6 +177,36 @@ def _classified(source: Path, state: Path | None, job: str | None, bundle: Path 
     return folder is not None
 
 
+def _evaluated(
+    cube: Path | None,
+    labels: Path | None,
+    state: Path | None,
+    job: str | None,
+    bundle: Path | None,
+    maps: Path | None,
+    *,
+    as_json: bool,
+) -> bool:
+    """Measures a model on a cube, where one is named."""
+    from protos.errors import InvalidInput
+
+    if cube is None:
+        if labels or maps:
+            raise InvalidInput("--labels and --maps are for a cube: edgefed client evaluate CUBE --labels FILE")
+        return False
+    if labels is None:
+        raise InvalidInput(f"say which pixels of {cube} to test on, with --labels FILE")
+    from edge_client.cubes.scene_model import scene_model_folder
+
+    folder = scene_model_folder(_root(state), job, bundle)
+    if folder is None:
+        raise InvalidInput(f"the model judges images, and {cube} is to be classified; name a job of cubes with --job")
+    from edge_client.cli_cube import evaluate_cube
+
+    evaluate_cube(cube, labels, folder, _root(state), maps, as_json=as_json)
+    return True
+
+
 def _root(state: Path | None) -> Path:
     from edge_client.state import default_root
 
@@ -178,7 +219,7 @@ def _own_images(state: Path | None) -> Path:
 
     images = load_site_config(_root(state)).data.images
     if images is None:
-        raise InvalidInput("site.toml names no images; say where labelled images lie with --data DIR")
+        raise InvalidInput("site.toml names no images; say where labelled ones lie with --data DIR, or name a cube")
     return images
 
 

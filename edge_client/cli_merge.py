@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from edge_client.cubes.settings import CubeSettings
     from edge_client.merging import Curve, Source
 
 
@@ -39,6 +40,7 @@ def merge(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Merge finished models of one network; with a cube, draw whether a barrier lies between two of them."""
+    from edge_client.config import site_data
     from edge_client.merging import merged, read_source
     from edge_client.state import default_root
     from protos.errors import InvalidInput
@@ -48,7 +50,9 @@ def merge(
     if curve is not None and (cube is None or labels is None or len(models) > 2):
         raise InvalidInput("a curve lies between two models and is measured on a scene; name both, --cube and --labels")
     sources = [read_source(state or default_root(), name) for name in models]
-    found = None if curve is None or cube is None or labels is None else _measured(sources, cube, labels, curve)
+    found = None
+    if curve is not None and cube is not None and labels is not None:
+        found = _measured(sources, site_data(state or default_root()).of_scene(cube, labels), curve)
     apart = merged(sources, method.value, out)
     document: dict[str, object] = {"out": str(out), "method": method.value, "models": models, "scope_spread": apart}
     if found is not None:
@@ -59,14 +63,13 @@ def merge(
     typer.echo(json.dumps(document) if as_json else _told(out, method, apart, found))
 
 
-def _measured(sources: list[Source], cube: Path, labels: Path, picture: Path) -> Curve:
+def _measured(sources: list[Source], cube: CubeSettings, picture: Path) -> Curve:
     from edge_client.barrier_picture import barrier_svg
-    from edge_client.cubes.settings import CubeSettings
     from edge_client.merging import measured
     from edge_client.state import write_durably
 
     with tempfile.TemporaryDirectory() as scratch:
-        found = measured(sources[0], sources[1], CubeSettings(cube=cube, labels=labels), Path(scratch))
+        found = measured(sources[0], sources[1], cube, Path(scratch))
     drawn = barrier_svg((sources[0].name, sources[1].name), found.shares, dict(found.losses.items()))
     write_durably(picture, drawn.encode())
     return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_client.cubes.settings import CubeSettings
 from protos.artifacts import MEMORY_BANK, WEIGHTS
@@ -16,17 +16,47 @@ from protos.errors import InvalidInput
 SITE_FILE = "site.toml"
 MAX_SITE_BYTES = 64 << 10
 _MEDIA_TYPES = {"memory-bank": MEMORY_BANK, "weights": WEIGHTS}
+_Table = TypeVar("_Table", bound=BaseModel)
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(CubeSettings):
-    """Where the site's own data lies: images, or a cube and what is said of it.
+    """Where the site's own data lies: images, or one cube or several and what is said of them.
 
     Attributes:
         images: a folder in MVTec layout, with `train/good` in it; relative to the site folder.
+        scenes: several cubes, instead of `cube` and `labels`; what is said beside them holds for each that does not
+            say it itself.
     """
 
     images: Path | None = None
+    scenes: tuple[CubeSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_cube_or_several(self) -> Data:
+        if self.scenes and (self.cube or self.labels):
+            raise ValueError("cube and labels stand in each of [[data.scenes]], or in [data] where there is one cube")
+        return self
+
+    @property
+    def all_scenes(self) -> tuple[CubeSettings, ...]:
+        """What holds for each cube of the site."""
+        if not self.scenes:
+            return (self,) if self.cube else ()
+        shared = self.model_copy(update={"scenes": ()})
+        return tuple(
+            shared.model_copy(update={key: getattr(scene, key) for key in scene.model_fields_set})
+            for scene in self.scenes
+        )
+
+    def of_cube(self, cube: Path) -> CubeSettings:
+        """What holds for a cube: one of the site's own, or another of its camera."""
+        own = (scene for scene in self.all_scenes if scene.cube and scene.cube.resolve() == cube.resolve())
+        return next(own, self)
+
+    def of_scene(self, cube: Path, labels: Path) -> CubeSettings:
+        """What holds for a cube with other labels than the site's own."""
+        return self.of_cube(cube).model_copy(update={"cube": cube, "labels": labels})
 
 
 class BackboneFile(BaseModel):
@@ -99,6 +129,11 @@ class SiteConfig(BaseModel):
     compile: Compile | None = None
 
 
+def site_data(site_dir: Path) -> Data:
+    """What a site says of its data; nothing, where there is no `site.toml`. Raises as `load_site_config`."""
+    return load_site_config(site_dir).data if (site_dir / SITE_FILE).exists() else Data()
+
+
 def load_site_config(site_dir: Path) -> SiteConfig:
     """Reads `site.toml` of a site folder, with its paths made absolute.
 
@@ -144,6 +179,10 @@ def site_toml(images: Path | None) -> str:
 # bad_bands = ["104-108"]          # to leave out
 # no_data = -9999                  # where the file does not say it
 # wavelengths = [430.5, 440.1]     # nanometres of each band, where the file does not say them
+# Several cubes, each with a table of its own; what stands above holds for all of them:
+# [[data.scenes]]
+# cube = "/data/monday.hdr"
+# labels = "/data/monday.tif"
 
 # The egress contract: what may leave this site. Kinds: "memory-bank", "weights".
 [egress]
@@ -163,13 +202,18 @@ max_bytes = 268_435_456
 
 
 def _with_absolute_paths(config: SiteConfig, base: Path) -> SiteConfig:
-    said = {key: getattr(config.data, key) for key in ("images", "cube", "labels")}
-    data = config.data.model_copy(update={key: base / path for key, path in said.items() if path is not None})
+    scenes = tuple(_based(scene, base, ("cube", "labels")) for scene in config.data.scenes)
+    data = _based(config.data, base, ("images", "cube", "labels")).model_copy(update={"scenes": scenes})
     backbones = {
         name: BackboneFile(weights=base / entry.weights, sha256=entry.sha256)
         for name, entry in config.backbones.items()
     }
     return config.model_copy(update={"data": data, "backbones": backbones})
+
+
+def _based(table: _Table, base: Path, keys: tuple[str, ...]) -> _Table:
+    said = {key: getattr(table, key) for key in keys}
+    return table.model_copy(update={key: base / path for key, path in said.items() if path is not None})
 
 
 def _line(where: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -115,9 +115,8 @@ def measured(one: Source, other: Source, cube: CubeSettings, scratch: Path) -> C
     settings = one.settings or other.settings
     if settings is None or not one.besides:
         raise InvalidInput(f"nothing beside {one.name} says which network it is; a curve needs a job's models")
-    named = cube if cube.classes else cube.model_copy(update={"classes": settings.classes})
     try:
-        data = SiteData([], "", {}, scratch, "merge", (load_scene(named, scratch),))
+        data = SiteData([], "", {}, scratch, "merge", (load_scene(cube, scratch / "cube.npy"),))
         projection = published_projection(one.besides)
         windows, labels = examples(labelled_scenes(settings, data), projection, NETWORKS[settings.network].window)
         network = first_network(settings, windows.shape[1], data)

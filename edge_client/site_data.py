@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 
 from edge_client.config import BackboneFile, Data, SiteConfig, load_site_config
+from edge_client.cubes.opening import files_of
 from edge_client.cubes.scene_file import load_scene
 from edge_client.datasets import training_images
 from edge_client.image_files import ImageFiles, fingerprint, readable_images
@@ -24,7 +25,7 @@ class SiteReader:
 
     def __init__(self) -> None:
         self._readable: dict[str, tuple[Path, ...]] = {}
-        self._scene: dict[str, Scene] = {}
+        self._read_scenes: dict[str, tuple[Scene, ...]] = {}
 
     def read(self, site_dir: Path, job_dir: Path, spec: JobSpec, report: Report) -> SiteData:
         """The data of a site for one job.
@@ -38,7 +39,8 @@ class SiteReader:
         Raises:
             InvalidInput: `site.toml` has faults.
             IntegrityError: a backbone's file is not the one that `site.toml` means.
-            Unusable: the site names no images or no cube, or they cannot be read.
+            Unusable: the site names no images or no cube, or they cannot be read: then its cause names the site's own
+                files, and is for the site's log, not for the coordinator.
         """
         config = load_site_config(site_dir)
         scratch = job_dir / "scratch"
@@ -49,20 +51,19 @@ class SiteReader:
         return SiteData(ImageFiles(paths), key, checked_weights(config), scratch, _site_name(site_dir), scenes)
 
     def _scenes(self, data: Data, scratch: Path) -> tuple[str, tuple[Scene, ...]]:
-        """The site's scene, and what changes when it does."""
-        if data.cube is None or data.labels is None:
+        """The site's scenes, and what changes when one of them does."""
+        if not data.all_scenes or any(scene.labels is None for scene in data.all_scenes):
             raise Unusable("the site's configuration names no labelled cube; set [data] cube and labels in site.toml")
         try:
-            key = f"{fingerprint((data.cube, data.labels))} {scratch} {data.model_dump_json()}"
-            key = hashlib.sha256(key.encode()).hexdigest()
-            if key not in self._scene:
-                self._scene = {key: load_scene(data, scratch)}
-                log.info("scene: %s", _described(self._scene[key]))
+            named = [path for scene in data.all_scenes for path in (scene.cube, scene.labels) if path is not None]
+            files = fingerprint([file for path in named for file in files_of(path)])
+            key = hashlib.sha256(f"{files} {scratch} {data.model_dump_json()}".encode()).hexdigest()
+            if key not in self._read_scenes:
+                self._read_scenes = {}  # what was read before goes before more is read
+                self._read_scenes = {key: _loaded(data, scratch)}
         except InvalidInput as error:
-            # The message names the site's own files: it is for the site's log, not for the coordinator.
-            log.error("%s", error)
             raise Unusable("the site has no labelled scene that can be read; its log says more") from error
-        return key, (self._scene[key],)
+        return key, self._read_scenes[key]
 
     def _images(self, config: SiteConfig, report: Report) -> tuple[Path, ...]:
         if config.data.images is None:
@@ -74,10 +75,16 @@ class SiteReader:
                 self._readable = {key: readable_images(found.images, report)}
                 log.info("training images: %s", found)
         except InvalidInput as error:
-            # The message names the site's own folders: it is for the site's log, not for the coordinator.
-            log.error("%s", error)
             raise Unusable("the site has no normal images that can be read; its log says more") from error
         return self._readable[key]
+
+
+def _loaded(data: Data, scratch: Path) -> tuple[Scene, ...]:
+    scenes = []
+    for number, settings in enumerate(data.all_scenes):
+        scenes.append(load_scene(settings, scratch / f"cube-{number}.npy"))
+        log.info("scene: %s", _described(scenes[-1]))
+    return tuple(scenes)
 
 
 def checked_weights(config: SiteConfig) -> dict[str, Path]:

@@ -103,6 +103,8 @@ def answer(request: Mapping[str, Any], training: Training) -> dict[str, Any]:
         known = None if request["global"] is None else Path(request["global"])
         return {"result": operation(job_dir, site_dir, request["round"], known, Path(request["out"]))}
     except (EdgeFedError, Unusable) as error:
+        if isinstance(error, Unusable) and isinstance(error.__cause__, EdgeFedError):
+            log.error("%s", error.__cause__)
         return {"error": {"kind": type(error).__name__, "message": str(error)}}
     except OSError as error:
         return {"error": {"kind": "StateError", "message": f"{error.filename}: {error.strerror}"}}

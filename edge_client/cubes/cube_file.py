@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 
 from protos.errors import InvalidInput
 
+WAVELENGTHS = ("wavelengths", "wavelength", "wavelengths_nm", "wavelength_nm", "wavelengths_um", "wavelength_um")
+"""How arrays of a file are called that hold the wavelengths of its cube."""
+_UNSAID = ("", "unknown")
+_UNITS = dict.fromkeys(("nanometers", "nanometres", "nanometer", "nm"), 1.0)
+_UNITS |= dict.fromkeys(("micrometers", "micrometres", "micrometer", "microns", "um", "µm", "μm"), 1000.0)
+
 
 @dataclass(frozen=True)
 class Georeference:
@@ -67,7 +73,7 @@ def from_array(path: Path, array: NDArray[np.generic], wavelengths: NDArray[np.g
         array.dtype,
         lambda start, stop: array[start:stop],
         np.ones(bands, bool),
-        None if wavelengths is None else nanometres(wavelengths.ravel()),
+        None if wavelengths is None else nanometres(wavelengths),
     )
 
 
@@ -80,11 +86,15 @@ def cube_shape(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) 
     return shape[0], shape[1], shape[2]
 
 
-def nanometres(wavelengths: NDArray[np.generic], unit: str = "") -> NDArray[np.float32]:
-    """Wavelengths in nanometres, given in a unit, or else in micrometres where none is over 100."""
-    values = wavelengths.astype(np.float64)
-    micro = unit.lower() in {"micrometers", "micrometres", "microns", "um", "µm"} if unit else values.max() < 100
-    return (values * 1000 if micro else values).astype(np.float32)
+def nanometres(wavelengths: NDArray[np.generic], unit: str = "") -> NDArray[np.float32] | None:
+    """Wavelengths in nanometres; None where the unit is another one than of lengths of light, such as an index.
+
+    Where no unit is said they are micrometres if none is over 100.
+    """
+    values, said = wavelengths.ravel().astype(np.float64), unit.strip().casefold()
+    if said in _UNSAID:
+        return (values * 1000 if values.max() < 100 else values).astype(np.float32)
+    return (values * _UNITS[said]).astype(np.float32) if said in _UNITS else None
 
 
 def which_array(path: Path, found: dict[str, tuple[int, ...]], axes: int, variable: str | None, key: str) -> str:
@@ -109,5 +119,10 @@ def which_array(path: Path, found: dict[str, tuple[int, ...]], axes: int, variab
     fitting = [name for name, shape in found.items() if len(shape) == axes and (axes > 2 or 1 not in shape)]
     if len(fitting) == 1:
         return fitting[0]
-    what = f"{len(fitting)} arrays of {axes} axes" if fitting else f"no array of {axes} axes"
-    raise InvalidInput(f'{path} holds {what}: which one is meant? Say {key} = "NAME"; there is {listed}')
+    if not fitting:
+        shape = "rows, columns, bands" if axes > 2 else "rows, columns"
+        raise InvalidInput(f"{path} holds no array of the shape ({shape}); there is {listed}")
+    raise InvalidInput(
+        f'{path} holds {len(fitting)} arrays of {axes} axes: which one is meant? Say {key} = "NAME" in site.toml;'
+        f" there is {listed}"
+    )

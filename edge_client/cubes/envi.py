@@ -19,7 +19,7 @@ def open_envi_cube(path: Path) -> CubeFile:
     """The cube of a header or of the image beside it; nothing is read before its rows are asked for.
 
     Raises:
-        InvalidInput: header or image are missing or damaged, or the image is shorter than the header says.
+        InvalidInput: header or image are missing or damaged, or the image is not as long as the header says.
     """
     header, image = read_header(_header_of(path)), _image_of(path)
     values = _mapped(header, image)
@@ -29,14 +29,13 @@ def open_envi_cube(path: Path) -> CubeFile:
         no_data = None if ignored is None else float(ignored)
     except ValueError as error:
         raise InvalidInput(f"the header {header.path} has the data ignore value {ignored!r}") from error
-    unit = header.entries.get("wavelength units", "")
     return CubeFile(
         path,
         (header.lines, header.samples, header.bands),
         header.dtype.newbyteorder("="),
         lambda start, stop: _native(values[start:stop]),
         np.ones(header.bands, bool) if good is None else np.array(good) != 0,
-        None if wavelengths is None else nanometres(np.array(wavelengths), "" if unit.lower() == "unknown" else unit),
+        None if wavelengths is None else nanometres(np.array(wavelengths), header.entries.get("wavelength units", "")),
         no_data,
         _georeference(header, image),
     )
@@ -55,6 +54,11 @@ def read_envi_plane(path: Path) -> tuple[NDArray[np.generic], tuple[str, ...] | 
     return _native(_mapped(header, _image_of(path))[:, :, 0]), names[1:] if names else None
 
 
+def envi_files(path: Path) -> tuple[Path, Path]:
+    """Header and image, by the path of one of them. Raises `InvalidInput` where the other is missing."""
+    return _header_of(path), _image_of(path)
+
+
 def _mapped(header: EnviHeader, image: Path) -> NDArray[np.generic]:
     """The values (h, w, b), mapped into memory whatever their order in the file."""
     h, w, b = header.lines, header.samples, header.bands
@@ -63,10 +67,11 @@ def _mapped(header: EnviHeader, image: Path) -> NDArray[np.generic]:
         size = image.stat().st_size
     except OSError as error:
         raise InvalidInput(f"{image} cannot be read: {error.strerror}") from error
-    if size < needed:
+    # What is longer is as wrong as what is shorter: every value would be read from another pixel or band.
+    if size != needed:
         raise InvalidInput(
             f"{image} has {size} bytes, and its header {header.path} promises {needed}: {h} x {w} pixels, {b} bands"
-            f" of {header.dtype}; one of them is damaged"
+            f" of {header.dtype}; one of them is damaged, or lines, samples, bands or data type are not the image's"
         )
     stored, back = {"bsq": ((b, h, w), (1, 2, 0)), "bil": ((h, b, w), (0, 2, 1)), "bip": ((h, w, b), (0, 1, 2))}[
         header.interleave

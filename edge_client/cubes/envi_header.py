@@ -12,6 +12,7 @@ import numpy as np
 from protos.errors import InvalidInput
 
 _TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
+_ORDERS = {"0": "<", "1": ">"}
 _INTERLEAVES = ("bsq", "bil", "bip")
 _MOST_BYTES = 16 << 20
 _ENTRY = re.compile(r"^[ \t]*([^=\n{}]+?)[ \t]*=[ \t]*(\{[^}]*\}|[^\n]*)", re.MULTILINE)
@@ -75,14 +76,17 @@ def read_header(path: Path) -> EnviHeader:
     kind = _whole(path, entries, "data type", 1)
     if kind not in _TYPES:
         raise InvalidInput(f"the header {path} has the data type {kind}; integers and real floats are read")
-    order = ">" if entries.get("byte order", "0") == "1" else "<"
-    return EnviHeader(path, lines, samples, bands, np.dtype(order + _TYPES[kind]), interleave, offset, entries)
+    order = entries.get("byte order", "0")
+    if order not in _ORDERS:
+        raise InvalidInput(f"the header {path} has the byte order {order!r}; it is 0 or 1")
+    dtype = np.dtype(_ORDERS[order] + _TYPES[kind])
+    return EnviHeader(path, lines, samples, bands, dtype, interleave, offset, entries)
 
 
 def _entries(path: Path) -> dict[str, str]:
     try:
         with path.open("rb") as file:
-            text = file.read(_MOST_BYTES).decode("utf-8", errors="replace")
+            text = file.read(_MOST_BYTES).decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise InvalidInput(f"the header {path} cannot be read: {error.strerror}") from error
     if not text.startswith("ENVI"):

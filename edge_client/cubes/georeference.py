@@ -22,7 +22,7 @@ def opened(path: Path) -> Iterator[Any]:
         with quiet, rasterio.open(path) as raster:
             yield raster
     except rasterio.errors.RasterioError as error:
-        raise InvalidInput(f"{path} cannot be read as an image: {error}") from error
+        raise InvalidInput(f"{path} cannot be read as an image: {error.__cause__ or error}") from error
 
 
 def read_georeference(path: Path) -> Georeference | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from edge_client.cubes.opening import ENVI_SUFFIXES, NUMPY_SUFFIXES, TIFF_SUFFIX
 from edge_client.cubes.settings import CubeSettings
 from models.hsi.scene import check_labels
 from protos.errors import InvalidInput
+
+log = logging.getLogger(__name__)
 
 _MOST_CLASSES = 32_767
 
@@ -39,9 +42,13 @@ def read_labels(settings: CubeSettings, cube: CubeFile) -> tuple[NDArray[np.int1
         labels, names = read_polygons(path, cube, settings.classes)
     else:
         raster, said = _raster(path, settings.label_variable)
-        labels, names = _whole(path, raster), settings.classes or said or ()
+        labels, names = _whole(path, raster), said or settings.classes
         if not names:
-            raise InvalidInput(f"{path} does not name its classes 1 to {labels.max()}; name them with classes = [...]")
+            raise InvalidInput(
+                f"{path} does not name its classes 1 to {labels.max()}; name them with classes = [...] in site.toml"
+            )
+        if said and settings.classes and said != settings.classes:
+            log.warning("%s names its classes itself: %s; what site.toml names is not used", path, ", ".join(said))
         try:
             check_labels(labels, cube.shape, names)
         except ValueError as error:

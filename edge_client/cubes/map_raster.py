@@ -18,6 +18,7 @@ from protos.errors import InvalidInput
 
 _NO_CLASS = "no data"
 _MOST = 255
+_SEPARATORS = re.compile(r"[,{}\s]+")  # an ENVI header has no way to write these in a name
 _DESCRIPTION = re.compile(r"^description = \{[^}]*\}\n", re.MULTILINE)
 
 
@@ -44,17 +45,16 @@ def write_envi(path: Path, classes: NDArray[np.integer], names: tuple[str, ...],
     """The map (h, w), 0 without a class, as an ENVI classification: bytes in `path`, the rest in a .hdr beside it.
 
     Raises:
-        InvalidInput: a name with a comma or a brace, over 255 classes, or the file cannot be written.
+        InvalidInput: over 255 classes, or the file cannot be written.
     """
-    if spoilt := next((name for name in names if set(name) & set(",{}\n")), None):
-        raise InvalidInput(f"an ENVI header cannot hold the class name {spoilt!r}; write a GeoTIFF")
     palette = _palette(names)
+    plain = [_SEPARATORS.sub(" ", name).strip() for name in (_NO_CLASS, *names)]
     with _created(path, "ENVI", classes, place) as raster:
         raster.write(classes.astype(np.uint8), 1)
     header = path.with_suffix(".hdr")
     lines = [
         f"classes = {len(names) + 1}",
-        f"class names = {{{', '.join((_NO_CLASS, *names))}}}",
+        f"class names = {{{', '.join(plain)}}}",
         f"class lookup = {{{', '.join(str(part) for rgb in palette for part in rgb)}}}",
     ]
     text = header.read_text(encoding="utf-8").replace("ENVI Standard", "ENVI Classification")

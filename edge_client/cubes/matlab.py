@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.cubes.cube_file import CubeFile, cube_shape, from_array, nanometres, which_array
+from edge_client.cubes.cube_file import WAVELENGTHS, CubeFile, cube_shape, from_array, nanometres, which_array
 from edge_client.cubes.mat5 import read_mat5
 from protos.errors import InvalidInput
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HDF5_AT = 512  # MATLAB puts a text of its own before it
-_WAVELENGTHS = ("wavelengths", "wavelength", "wavelengths_nm", "wavelength_nm", "wavelength_um")
 
 
 def open_mat_cube(path: Path, variable: str | None) -> CubeFile:
@@ -28,10 +27,11 @@ def open_mat_cube(path: Path, variable: str | None) -> CubeFile:
         shapes = {name: array.shape for name, array in arrays.items()}
         name = which_array(path, shapes, 3, variable, "variable")
         return from_array(path, arrays[name], _wavelengths(arrays, arrays[name].shape[-1]))
-    shapes = _hdf5_shapes(path)
+    said = _hdf5_arrays(path)
+    shapes = {name: shape for name, (shape, _) in said.items()}
     name = which_array(path, shapes, 3, variable, "variable")
-    values = {key: _hdf5_array(path, key) for key in _WAVELENGTHS if key in shapes}
-    dtype = _hdf5_array(path, name, (0, 1)).dtype
+    values = {key: _hdf5_array(path, key) for key in WAVELENGTHS if key in shapes}
+    dtype = said[name][1]
     height, width, bands = cube_shape(path, shapes[name], dtype)
     wavelengths = _wavelengths(values, bands)
     return CubeFile(
@@ -40,20 +40,21 @@ def open_mat_cube(path: Path, variable: str | None) -> CubeFile:
         dtype,
         lambda start, stop: _hdf5_array(path, name, (start, stop)),
         np.ones(bands, bool),
-        None if wavelengths is None else nanometres(wavelengths.ravel()),
+        None if wavelengths is None else nanometres(wavelengths),
     )
 
 
 def read_mat_plane(path: Path, variable: str | None, key: str) -> NDArray[np.generic]:
     """The array (h, w) of a `.mat` file. Raises `InvalidInput` as `open_mat_cube`; `key` is named in it."""
     if _is_hdf5(path):
-        return _hdf5_array(path, which_array(path, _hdf5_shapes(path), 2, variable, key))
+        shapes = {name: shape for name, (shape, _) in _hdf5_arrays(path).items()}
+        return _hdf5_array(path, which_array(path, shapes, 2, variable, key))
     arrays = read_mat5(path)
     return arrays[which_array(path, {name: array.shape for name, array in arrays.items()}, 2, variable, key)]
 
 
 def _wavelengths(arrays: dict[str, NDArray[np.generic]], bands: int) -> NDArray[np.generic] | None:
-    fitting = [arrays[name] for name in _WAVELENGTHS if name in arrays and arrays[name].size == bands]
+    fitting = [arrays[name] for name in WAVELENGTHS if name in arrays and arrays[name].size == bands]
     return fitting[0] if fitting else None
 
 
@@ -66,12 +67,13 @@ def _is_hdf5(path: Path) -> bool:
     return head.startswith(_HDF5) or head[_HDF5_AT:] == _HDF5
 
 
-def _hdf5_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """MATLAB's shape of every array: HDF5 has its axes in reverse."""
+def _hdf5_arrays(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[np.generic]]]:
+    """MATLAB's shape of every array, and its type: HDF5 has its axes in reverse."""
     h5py = _h5py(path)
     try:
         with h5py.File(path, "r") as file:
-            return {name: item.shape[::-1] for name, item in file.items() if isinstance(item, h5py.Dataset)}
+            found = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
+            return {name: (item.shape[::-1], item.dtype) for name, item in found.items()}
     except Exception as error:  # the library raises whatever the damage leads it to
         raise InvalidInput(f"{path} is damaged, or no MATLAB file: {error}") from error
 

@@ -7,11 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.cubes.cube_file import CubeFile, from_array, which_array
+from edge_client.cubes.cube_file import WAVELENGTHS, CubeFile, from_array, which_array
 from protos.errors import InvalidInput
-
-_NANOMETRES = ("wavelengths", "wavelength", "wavelengths_nm", "wavelength_nm")
-_MICROMETRES = ("wavelength_um", "wavelengths_um")
 
 
 def open_npz_cube(path: Path, variable: str | None) -> CubeFile:
@@ -22,10 +19,7 @@ def open_npz_cube(path: Path, variable: str | None) -> CubeFile:
     """
     arrays = read_arrays(path)
     name = which_array(path, {key: array.shape for key, array in arrays.items()}, 3, variable, "variable")
-    wavelengths = next((arrays[key] for key in _NANOMETRES if key in arrays), None)
-    if wavelengths is None:
-        wavelengths = next((arrays[key] * 1000 for key in _MICROMETRES if key in arrays), None)
-    return from_array(path, arrays[name], wavelengths)
+    return from_array(path, arrays[name], next((arrays[key] for key in WAVELENGTHS if key in arrays), None))
 
 
 def read_npz_plane(path: Path, variable: str | None, key: str) -> tuple[NDArray[np.generic], tuple[str, ...] | None]:
@@ -47,4 +41,6 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zip and array headers raise whatever the damage leads them to
-        raise InvalidInput(f"{path} is damaged, or no numpy file of plain arrays: {error}") from error
+        # What numpy says of a pickle is advice to trust it.
+        why = "objects are never read" if "pickle" in str(error) else str(error)
+        raise InvalidInput(f"{path} is damaged, or no numpy file of plain arrays: {why}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_client.cubes.cube_file import CubeFile
-from edge_client.cubes.envi import open_envi_cube
+from edge_client.cubes.envi import envi_files, open_envi_cube
 from edge_client.cubes.geotiff import open_tiff_cube
 from edge_client.cubes.matlab import open_mat_cube
 from edge_client.cubes.npz import open_npz_cube
@@ -20,6 +20,11 @@ FORMATS = ".mat, ENVI (.hdr), GeoTIFF, .npz and .npy"
 def is_cube(path: Path) -> bool:
     """Whether the name is that of a cube and of nothing else that EdgeFed reads."""
     return path.suffix.lower() in (ENVI_SUFFIXES - {""}) | NUMPY_SUFFIXES | {".mat"}
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """What a cube or a raster of labels lies in. Raises `InvalidInput` where one file of an ENVI image is missing."""
+    return envi_files(path) if path.suffix.lower() in ENVI_SUFFIXES else (path,)
 
 
 def open_cube(path: Path, variable: str | None = None) -> CubeFile:

@@ -93,7 +93,10 @@ def view(file: CubeFile, settings: CubeSettings, wanted: NDArray[np.floating] | 
     if not len(bands):
         raise InvalidInput(f"no band of {file.path} is left: see bands and bad_bands, and the file's own list")
     wavelengths = _wavelengths(file, settings)
-    wavelengths = None if wavelengths is None else wavelengths[bands]
+    if wavelengths is not None:
+        wavelengths = wavelengths[bands]
+        if not (np.isfinite(wavelengths).all() and (wavelengths > 0).all()):
+            raise InvalidInput(f"{file.path} has wavelengths that are no positive numbers; see its header or site.toml")
     no_data = file.no_data if settings.no_data is None else settings.no_data
     plain = CubeView(file, bands, wavelengths, no_data)
     return plain if wanted is None else _resampled(plain, wanted)

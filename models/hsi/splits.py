@@ -122,10 +122,9 @@ def disjoint_split(
     return split
 
 
-def check_trained(split: Split, labels: NDArray[np.integer], class_names: tuple[str, ...]) -> None:
-    """Raises `ValueError` that names the classes of the labels (h, w) that have test pixels and no training pixel."""
-    trained, tested = (np.unique(labels[tuple(pixels.T)]) for pixels in (split.train, split.test))
-    if missing := [class_names[number - 1] for number in tested if number not in trained]:
+def check_trained(train: NDArray[np.integer], test: NDArray[np.integer], class_names: tuple[str, ...]) -> None:
+    """Raises `ValueError` that names the classes of the test pixels (m,) that no training pixel (n,) is of."""
+    if missing := [class_names[number - 1] for number in np.setdiff1d(test, train)]:
         raise ValueError(
             f"no training pixel is of the class {' or '.join(missing)}, which is tested; label more of it, or train"
             " without it"

@@ -150,7 +150,7 @@ def test_a_cube_of_another_camera_is_resampled_or_refused(site: Path, edgefed: E
         (np.ones((60, 70, 7), np.uint16), "fitted on 8 bands, and the cube has 7"),
         (np.ones((8, 60, 70), np.uint16), "is the cube transposed? Its bands come last"),
         (np.full((60, 70, 8), np.nan, np.float32), "holds no valid pixel"),
-        (np.ones((60, 70), np.uint16), "no array of 3 axes"),
+        (np.ones((60, 70), np.uint16), "no array of the shape (rows, columns, bands); there is array (60, 70)"),
     ],
 )
 def test_a_cube_that_does_not_fit_the_model_is_told(

@@ -43,7 +43,7 @@ def models(tmp_path: Path) -> Path:
     labels = rng.integers(0, 4, (10, 12)).astype(np.int16)
     cube = (rng.integers(500, 3000, (4, 16))[labels] + rng.integers(-80, 80, (10, 12, 16))).astype(np.uint16)
     np.savez(tmp_path / "scene.npz", cube=cube)
-    np.savez(tmp_path / "labels.npz", labels=labels)
+    np.savez(tmp_path / "labels.npz", labels=labels, class_names=CLASSES)
     scene = Scene(cube, labels, tuple(CLASSES), np.ones(labels.shape, bool))
     data = SiteData([], "", {}, tmp_path, "plant-a", (scene,))
     table = {

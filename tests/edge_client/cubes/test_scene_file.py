@@ -27,7 +27,7 @@ class Folder:
         np.savez(self.path / "labels.npz", gt=labels)
         said = {"cube": "cube.npz", "labels": "labels.npz", "classes": NAMES, **settings}
         said |= {key: self.path / said[key] for key in ("cube", "labels") if said[key]}
-        return load_scene(CubeSettings.model_validate(said), self.path)
+        return load_scene(CubeSettings.model_validate(said), self.path / "kept.npy")
 
 
 @pytest.fixture
@@ -43,15 +43,17 @@ def test_a_scene_is_read_as_it_is(folder: Folder, made: Made) -> None:
 
 def test_the_real_scenes_are_read_with_the_names_and_wavelengths_they_carry(scenes: Path, tmp_path: Path) -> None:
     samson = scenes / "samson.npz"
-    scene = load_scene(CubeSettings(cube=samson, variable="cube", labels=samson, label_variable="gt"), tmp_path)
+    scene = load_scene(
+        CubeSettings(cube=samson, variable="cube", labels=samson, label_variable="gt"), tmp_path / "kept.npy"
+    )
     assert scene.cube.shape == (95, 95, 156) and len(scene.class_names) == 3 and min(scene.counts.values()) > 100
     pavia = scenes / "pavia_u_lr.npz"
     names = tuple(f"class {number}" for number in range(1, 10))
-    scene = load_scene(CubeSettings(cube=pavia, labels=pavia, classes=names, bands=((11, 60),)), tmp_path)
+    scene = load_scene(CubeSettings(cube=pavia, labels=pavia, classes=names, bands=((11, 60),)), tmp_path / "kept.npy")
     assert scene.cube.shape == (80, 50, 50) and sum(scene.counts.values()) == 621
     assert scene.wavelengths is not None and scene.wavelengths.shape == (50,)
     with pytest.raises(InvalidInput, match="does not name its classes 1 to 9"):
-        load_scene(CubeSettings(cube=pavia, labels=pavia), tmp_path)
+        load_scene(CubeSettings(cube=pavia, labels=pavia), tmp_path / "kept.npy")
 
 
 @pytest.mark.parametrize("suffix", ["mat", "73.mat", "npz", "tif", "img", "hdr"])
@@ -100,7 +102,7 @@ def test_labels_outside_the_declared_classes_are_refused(folder: Folder, made: M
 def test_a_class_without_a_label_is_told(folder: Folder, made: Made, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         scene = folder.load(made[0], np.where(made[1] == 2, 0, made[1]))
-    assert scene.counts["soy"] == 0 and "no pixel is labelled soy; this site cannot teach it" in caplog.text
+    assert scene.counts["soy"] == 0 and "is labelled soy; it cannot teach that" in caplog.text
 
 
 def test_bands_with_nan_are_named(folder: Folder, made: Made) -> None:

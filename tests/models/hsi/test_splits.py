@@ -79,7 +79,7 @@ def test_a_scene_too_small_for_its_blocks_is_refused_with_advice(fields: Labelle
 def test_a_class_without_training_pixels_is_refused_by_name(fields: Labelled) -> None:
     labels, names = fields[1], ("corn", "soy", "wood")
     split = disjoint_split(labels, 4, seed=0)
-    check_trained(split, labels, names)
-    without = Split(split.train[labels[tuple(split.train.T)] != 2], split.test, "disjoint", 4)
+    train, test = (labels[tuple(side.T)] for side in (split.train, split.test))
+    check_trained(train, test, names)
     with pytest.raises(ValueError, match="no training pixel is of the class soy, which is tested"):
-        check_trained(without, labels, names)
+        check_trained(train[train != 2], test, names)
