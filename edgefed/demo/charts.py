@@ -75,13 +75,13 @@ def lines(series: Sequence[tuple[Sequence[float], str]], *, width: int, height: 
     """Values over rounds, one line for each series, with the least and the greatest value at the side.
 
     Args:
-        series: (values, class of the line), at least one value each.
+        series: (values, class of the line), one value a round; NaN leaves a round out.
         width: of the chart.
         height: of the chart.
         title: for those who cannot see it.
     """
     both = np.concatenate([np.asarray(values, np.float64) for values, _ in series])
-    low, high = float(both.min()), float(both.max())
+    low, high = float(np.nanmin(both)), float(np.nanmax(both))
     span = (high - low) or 1.0
     left, right, edge = 6, 50, 10
     parts = []
@@ -90,6 +90,7 @@ def lines(series: Sequence[tuple[Sequence[float], str]], *, width: int, height: 
         points = [
             f"{left + step * index:.1f},{edge + (height - 2 * edge) * (1 - (value - low) / span):.1f}"
             for index, value in enumerate(values)
+            if np.isfinite(value)
         ]
         parts.append(f'<polyline class="line {kind}" points="{" ".join(points)}"/>')
     for value, y in ((high, edge + 4), (low, height - edge + 4)):

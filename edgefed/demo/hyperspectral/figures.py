@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from edgefed.demo.hyperspectral.comparison import Comparison, Measured
+from edgefed.demo.hyperspectral.alternatives import Measured
+from edgefed.demo.hyperspectral.comparison import Comparison
 from edgefed.demo.hyperspectral.fields import Draw
 from protos.jobs import JobSpec
 

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from edgefed.demo.charts import bars
-from edgefed.demo.hyperspectral.comparison import Measured
+from edgefed.demo.charts import NARROW, WIDTH, bars, lines
+from edgefed.demo.hyperspectral.alternatives import Measured
 from edgefed.demo.hyperspectral.fields import CLASSES, FIELDS, indian_pines
 from edgefed.demo.hyperspectral.figures import Figures
 from edgefed.demo.hyperspectral.pictures import class_picture, css_colours, false_colour
@@ -82,6 +83,8 @@ def write_report(figures: Figures) -> None:
         "classes": [_class(figures, name) for name in CLASSES],
         "fields": FIELDS,
         "scope_spread": figures.scope_spread,
+        "spread_chart": Markup(lines([(figures.scope_spread, "site-0")], width=WIDTH, height=90, title="spread")),
+        "scope_charts": [(layer, _scope_chart(layer, found)) for layer, found in figures.outcome.scopes.items()],
         "rounds": figures.rounds,
         "bytes_up": figures.bytes_up,
         "bytes_down": figures.bytes_down,
@@ -107,6 +110,11 @@ def _pictures(figures: Figures) -> list[tuple[str, str]]:
             if measured.map is not None
         ),
     ]
+
+
+def _scope_chart(layer: str, found: NDArray[np.float64]) -> Markup:
+    series = [(found[:, index].tolist(), f"site-{index}") for index in range(found.shape[1])]
+    return Markup(lines(series, width=NARROW, height=80, title=f"deviations of {layer}"))
 
 
 def _class(figures: Figures, name: str) -> dict[str, Any]:

@@ -15,14 +15,17 @@ from rich.console import Console
 
 from edge_client.cubes.geotiff import read_tiff_plane
 from edgefed.demo.folder import prepare_folder
-from edgefed.demo.hyperspectral.comparison import compare, measured_map
+from edgefed.demo.hyperspectral.alternatives import measured_map
+from edgefed.demo.hyperspectral.comparison import compare
 from edgefed.demo.hyperspectral.fields import FIELDS, Draw, Kind, draw, indian_pines, write_field
 from edgefed.demo.hyperspectral.figures import Figures
 from edgefed.demo.hyperspectral.report import print_table, write_report
 from edgefed.demo.processes import ENVIRONMENT, interrupted_by_sigterm, peak_memory
 from edgefed.local_federation import LocalFederation
+from models.wsa.history import deviations
 from models.wsa.networks import NETWORKS
 from protos.jobs import load_job
+from protos.tensors import read_tensors
 
 JOB: Final = (Path(__file__).parent / "job.toml").read_text()
 
@@ -69,12 +72,14 @@ class Outcome:
         status: the job's final status, as `edgefed job watch --json` prints it.
         ledgers: site -> what `edgefed client ledger --json` prints.
         map: (h, w) the class of every pixel of the scene, by a site's installed model.
+        scopes: layer -> the deviations (r, s) of its weights over r rounds of training at s sites.
         peak_memory: of all processes together, in bytes.
     """
 
     status: Mapping[str, Any]
     ledgers: Mapping[str, Mapping[str, Any]]
     map: NDArray[np.int16]
+    scopes: Mapping[str, NDArray[np.float64]]
     peak_memory: int
 
 
@@ -87,11 +92,15 @@ def _federate(folder: Path, drawn: Draw, job_file: Path, console: Console) -> Ou
             write_field(field, federation.site_state(site))
             federation.run_site(site)
         console.print("[bold]2/4[/bold] they federate: weights travel, pixels and labels stay")
-        status = federation.job("watch", federation.submit(job_file), show_progress=True)
+        job = federation.submit(job_file)
+        status = federation.job("watch", job, show_progress=True)
         console.print("[bold]3/4[/bold] a field classifies the whole scene with its own installed model")
         found = _map(federation, folder / "scene")
         ledgers = {site: federation.client(site, "ledger") for site in FIELDS}
-    return Outcome(status, ledgers, found, peak[0])
+        models = {site: federation.site_state(site) / "models" / job for site in FIELDS}
+        own = {site: read_tensors(folder / "local.safetensors") for site, folder in models.items()}
+        scopes = deviations(read_tensors(models[FIELDS[0]] / "global.safetensors"), own)
+    return Outcome(status, ledgers, found, scopes, peak[0])
 
 
 def _map(federation: LocalFederation, folder: Path) -> NDArray[np.int16]:

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from edgefed.demo.charts import NARROW, WIDTH, bars, score_histogram
+from edgefed.demo.charts import NARROW, WIDTH, bars, lines, score_histogram
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -26,3 +26,14 @@ def test_histogram_draws_both_kinds_and_the_threshold() -> None:
 
 def test_histogram_of_equal_scores_does_not_divide_by_zero() -> None:
     assert "nan" not in score_histogram(np.ones(3), np.ones(2), None)
+
+
+def test_lines_share_one_scale_and_leave_out_what_is_missing() -> None:
+    drawn = lines([([1.0, 2.0, 3.0], "a"), ([3.0, float("nan"), 1.0], "b")], width=200, height=60, title="t")
+    rising, falling = ElementTree.fromstring(drawn).iter(f"{SVG}polyline")
+    assert [point.split(",")[1] for point in rising.attrib["points"].split()] == ["50.0", "30.0", "10.0"]
+    assert [point.split(",")[1] for point in falling.attrib["points"].split()] == ["10.0", "50.0"]
+
+
+def test_a_line_of_one_value_is_drawn() -> None:
+    assert "nan" not in lines([([0.05], "a")], width=200, height=60, title="t")

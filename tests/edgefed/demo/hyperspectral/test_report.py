@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefed.demo.hyperspectral.comparison import Comparison, Measured, measured_map
+from edgefed.demo.hyperspectral.alternatives import Measured, measured_map
+from edgefed.demo.hyperspectral.comparison import Comparison
 from edgefed.demo.hyperspectral.fields import FIELDS, Kind, draw, indian_pines
 from edgefed.demo.hyperspectral.figures import Figures
 from edgefed.demo.hyperspectral.report import write_report
@@ -36,7 +37,8 @@ def _figures(folder: Path, kind: Kind) -> Figures:
     }
     rounds = [{**past, "metrics": {}}, {**past, "round": 2, "metrics": {"scope_spread": 0.004}}]
     ledgers = {site: {"entries": [{"bytes": 900}, {"bytes": 1000}]} for site in FIELDS}
-    outcome = Outcome({"history": rounds}, ledgers, np.maximum(labels, 1), 10**9)
+    scopes = {"stem.weight": np.full((1, len(FIELDS)), 0.05)}
+    outcome = Outcome({"history": rounds}, ledgers, np.maximum(labels, 1), scopes, 10**9)
     return Figures(drawn, load_job(folder / "job.toml"), outcome, perfect, comparison, 12.0, folder / "report.html")
 
 
