@@ -73,6 +73,7 @@ class Work:
     scratch: Path
 
     def __call__(self, task: Task) -> Measured:
+        """Simulates the job that the task says, and measures what it gives."""
         torch.set_num_threads(1)  # two processes share the cores; each of them thinks that it has all
         settings = self.spec.the_settings
         with threadpool_limits(1):
