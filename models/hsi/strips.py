@@ -1,5 +1,9 @@
 """A scene in parts of some rows, each with what the windows of its pixels read, the scene's reflection included.
 
+Windows of neighbouring pixels overlap, but networks of windows can hardly share work between them: in SFormer, behind
+the stem, every token depends on all others of its window (lengths along the tokens, ranks of scores, means over the
+window), and the stem is one convolution with 3 % of the time. So windows are cut, and only their components are shared.
+
 h and w are the scene's height and width, c the number of its components, r the rows of a part, s the side of a window.
 """
 
