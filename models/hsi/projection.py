@@ -1,4 +1,4 @@
-"""PCA of spectra, from the sums over training pixels."""
+"""PCA of spectra, from the sums over training pixels: by variance, or by how far variance is above noise."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ Scale = Literal["whiten", "range"]
 """How components are scaled: to unit variance each, or all by the range of the cube's values, as the paper has it."""
 
 _RANK = 1e-10  # of the greatest variance; below it a direction is rounding
+_LEAST_NOISE = 1e-6  # of the bands' mean noise: no direction is taken to be free of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class Projection:
     Attributes:
         mean: (b,) float32.
         matrix: (b, c) float32, scaled.
-        explained: share of the variance that the components hold, in (0, 1].
+        explained: share of the variance that the components hold, in (0, 1]; of that in units of noise, if so fitted.
     """
 
     mean: NDArray[np.float32]
@@ -60,10 +61,38 @@ def fit(sums: BandSums, components: int, scale: Scale = "whiten") -> Projection:
     Raises:
         ValueError: the pixels do not span so many components.
     """
+    return _fit(sums, components, np.eye(len(sums.total)), None if scale == "whiten" else sums.high - sums.low)
+
+
+def fit_against_noise(sums: BandSums, noise: BandSums, components: int) -> Projection:
+    """The components of most signal for their noise, in units of it (minimum noise fraction, noise-adjusted PCA).
+
+    Whitened principal components weigh what the eye sees and what the sensor adds alike; these keep apart fields whose
+    spectra differ in faint bands, and leave the noise small.
+
+    Args:
+        sums: over the training pixels.
+        noise: over `neighbours.differences` of the same bands.
+        components: c.
+
+    Raises:
+        ValueError: the pixels do not span so many components, or the noise is of other bands.
+    """
+    if noise.total.shape != sums.total.shape:
+        raise ValueError(f"noise of {len(noise.total)} bands says nothing of pixels of {len(sums.total)}")
+    # A difference has the noise of two pixels. Where there is none at all, nothing is divided by it.
+    variances, axes = np.linalg.eigh(noise.outer / (2 * noise.count))
+    least = _LEAST_NOISE * variances.mean() or 1.0
+    return _fit(sums, components, axes / np.sqrt(np.maximum(variances, least)), 1.0)
+
+
+def _fit(sums: BandSums, components: int, units: NDArray[np.float64], scale: float | None) -> Projection:
+    """The components of spectra times `units` (b, b), divided by `scale` or by each one's own deviation."""
     mean = sums.total / sums.count
     covariance = (sums.outer - np.outer(sums.total, mean)) / max(sums.count - 1, 1)
+    covariance = units.T @ covariance @ units
     variances, axes = np.linalg.eigh(covariance)
-    variances, axes = variances[::-1], axes[:, ::-1]
+    variances, axes = variances[::-1], units @ axes[:, ::-1]
     rank = int((variances > _RANK * max(variances[0], 0)).sum())
     if not 1 <= components <= min(rank, sums.count - 1):
         raise ValueError(
@@ -72,7 +101,7 @@ def fit(sums: BandSums, components: int, scale: Scale = "whiten") -> Projection:
         )
     kept = axes[:, :components]
     kept = kept * np.sign(np.take_along_axis(kept, np.abs(kept).argmax(axis=0)[None], axis=0))
-    scales = np.sqrt(variances[:components]) if scale == "whiten" else sums.high - sums.low
+    scales = np.sqrt(variances[:components]) if scale is None else scale
     explained = float(variances[:components].sum() / np.trace(covariance))
     return Projection(mean.astype(np.float32), (kept / scales).astype(np.float32), min(explained, 1.0))
 

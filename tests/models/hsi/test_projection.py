@@ -3,7 +3,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from models.hsi.moments import band_sums
-from models.hsi.projection import fit, from_arrays, to_arrays
+from models.hsi.projection import fit, fit_against_noise, from_arrays, to_arrays
 from tests.models.hsi.conftest import Labelled
 
 
@@ -29,6 +29,27 @@ def test_components_scaled_by_range_are_rotated_spectra_in_units_of_it(fields: L
     components = fit(sums, 12, "range").apply(spectra)
     centred = (spectra.astype(np.float64) - spectra.mean(axis=0)) / (sums.high - sums.low)
     assert np.allclose((components**2).sum(axis=1), (centred**2).sum(axis=1), rtol=1e-3)
+
+
+def test_components_against_noise_are_those_of_most_signal_for_their_noise() -> None:
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(4000, 1)) * [0.0, 0.0, 1.0]
+    noise = rng.normal(size=(8000, 3)) * [50.0, 5.0, 0.1]
+    found = fit_against_noise(band_sums(signal + noise[:4000]), band_sums(noise[:4000] - noise[4000:]), 2)
+    seen = found.apply((signal + noise[:4000]).astype(np.float32))
+    assert abs(np.corrcoef(seen[:, 0], signal[:, 2])[0, 1]) > 0.99
+    assert np.allclose(seen.std(axis=0), [10.05, 1.0], rtol=0.05)
+
+
+def test_components_against_noise_stay_finite_when_there_is_none(fields: Labelled) -> None:
+    spectra = fields[0].reshape(-1, 12)
+    found = fit_against_noise(band_sums(spectra), band_sums(np.zeros((5, 12), np.int64)), 4)
+    assert np.isfinite(found.apply(spectra)).all()
+
+
+def test_noise_of_other_bands_is_refused(fields: Labelled) -> None:
+    with pytest.raises(ValueError, match="noise of 3 bands says nothing of pixels of 12"):
+        fit_against_noise(band_sums(fields[0].reshape(-1, 12)), band_sums(np.ones((5, 3))), 4)
 
 
 def test_a_pca_of_merged_sums_is_the_pooled_one_bit_for_bit(fields: Labelled) -> None:
