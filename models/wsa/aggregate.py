@@ -11,6 +11,7 @@ from models.fedavg.aggregate import taken_together
 from models.fedavg.check import check as check_weights
 from models.fedavg.settings import aggregation_of
 from models.method import Aggregated, Arrays, Declaration, RejectedUpdate, Update
+from models.wsa import head
 from models.wsa.first_round import check_sums, project
 from models.wsa.fusion import apart, fuse, middle, spread
 from models.wsa.published import ACTIVE, PREFIX, ROUND, besides, scope_arrays, weights_of
@@ -19,28 +20,33 @@ from models.wsa.settings import Alignment, Settings
 
 
 def check(settings: Settings, declaration: Declaration, previous: Arrays | None, arrays: Arrays) -> None:
-    """Looks at sums over pixels in a first round, at weights as FedAvg does in all others.
+    """Looks at sums in a first round and in one that fits the last layer, at weights as FedAvg does in all others.
 
     Raises:
         RejectedUpdate: with the figure.
     """
     if previous is None:
         return check_sums(declaration, arrays)
+    if head.is_next(settings, previous):
+        return head.check(settings, previous, arrays)
     if odd := next((name for name in sorted(arrays) if name.startswith(PREFIX)), None):
         raise RejectedUpdate(f"the tensor {odd!r} is the coordinator's to make, not a site's")
     check_weights(settings, declaration, weights_of(previous), arrays)
 
 
 def aggregate(settings: Settings, previous: Arrays | None, updates: Iterable[Update], seed: int) -> Aggregated:
-    """The bands' projection in a first round; in all others FedAvg's model to the bit, and what is known of scopes.
+    """The bands' projection in a first round, the last layer in those that fit it, FedAvg's model to the bit in others.
 
-    That is the fused scope, the sites' spread, and whether the next round aligns; see `models.wsa.published`.
+    With the model go the fused scope, the sites' spread, and whether the next round aligns; see `models.wsa.published`.
 
     Raises:
-        RejectedUpdate, ValueError: see `models.fedavg.aggregate.aggregate` and `models.wsa.first_round.project`.
+        RejectedUpdate, ValueError: see `models.fedavg.aggregate.aggregate`, `models.wsa.first_round.project` and
+            `models.wsa.head.fitted`.
     """
     if previous is None:
         return Aggregated(project(settings, updates))
+    if head.is_next(settings, previous):
+        return Aggregated(*head.fitted(settings, previous, updates))
     weights, alignment = weights_of(previous), settings.alignment
     received, left_out = taken_together(sorted(updates, key=lambda update: update.site), weights)
     averaged = average(settings, weights, received, seed)

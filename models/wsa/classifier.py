@@ -16,7 +16,7 @@ from models.wsa.networks import NETWORKS
 from models.wsa.published import weights_of
 from models.wsa.settings import Settings
 
-_AT_ONCE = 512
+_AT_ONCE = 32  # what attention makes of more windows does not stay in the cache
 
 
 class Classifier:
@@ -39,19 +39,20 @@ class Classifier:
         self.projection = published_projection(published)
         bands = self.projection.matrix.shape[1]
         # Of a site only the weights files matter here.
-        self._network = first_network(settings, bands, SiteData((), "", weights, Path(), ""))
+        self.network = first_network(settings, bands, SiteData((), "", weights, Path(), ""))
         try:
-            load(self._network, weights_of(published))
+            load(self.network, weights_of(published))
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"the model's tensors are not those of {settings.network}: {error}") from error
-        self._network.eval()
+        self.network.eval()
+
+    def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The logits (n, k) of windows (n, c, s, s) of components, n at least 1."""
+        with torch.inference_mode():
+            # Copies: torch takes no view that cannot be written to.
+            parts = (np.array(windows[start : start + _AT_ONCE]) for start in range(0, len(windows), _AT_ONCE))
+            return np.concatenate([self.network(torch.from_numpy(part)).numpy() for part in parts])
 
     def classes(self, windows: NDArray[np.float32]) -> NDArray[np.int16]:
-        """The classes (n,), from 1, of windows (n, c, s, s) of components."""
-        found = [np.zeros(0, np.int16)]
-        with torch.inference_mode():
-            for start in range(0, len(windows), _AT_ONCE):
-                # A copy: torch takes no view that cannot be written to.
-                logits = self._network(torch.from_numpy(np.array(windows[start : start + _AT_ONCE])))
-                found.append(logits.argmax(dim=1).numpy().astype(np.int16) + 1)
-        return np.concatenate(found)
+        """The classes (n,), from 1, of windows (n, c, s, s), n at least 1."""
+        return self.logits(windows).argmax(axis=1).astype(np.int16) + 1

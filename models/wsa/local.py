@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models.method import Arrays, Declaration, LocalResult, Report, SiteData, Unusable, derive_seed
+from models.wsa import head
 from models.wsa.first_round import published_projection, sums_arrays
 from models.wsa.history import added
 from models.wsa.networks import NETWORKS
@@ -22,6 +23,7 @@ from models.wsa.settings import Settings
 from models.wsa.target import target_of
 from models.wsa.training import train
 
+_AT_ONCE = 256  # windows
 _MOST_THREADS = 4  # the tensors are small, and the machine has a line to run besides
 
 
@@ -48,7 +50,7 @@ def declare(settings: Settings, data: SiteData) -> Declaration:
 def local_update(
     settings: Settings, data: SiteData, previous: Arrays | None, state: Arrays, seed: int, report: Report
 ) -> LocalResult:
-    """One round at a site: in the first the sums for the bands' projection, in all others training.
+    """One round at a site: training, but for the first round and those that fit the last layer, which add up sums.
 
     Raises:
         Unusable: the site's scenes do not fit the job.
@@ -58,18 +60,35 @@ def local_update(
         sums = sums_of(scenes)
         return LocalResult(sums_arrays(sums), float(sums.count), {}, {"pixels": float(sums.count)})
     torch.set_num_threads(min(_MOST_THREADS, torch.get_num_threads()))
-    projection = published_projection(previous)
-    windows, labels = examples(scenes, projection, NETWORKS[settings.network].window)
+    windows, labels = examples(scenes, published_projection(previous), NETWORKS[settings.network].window)
     network = first_network(settings, windows.shape[1], data)
     target = target_of(settings.alignment, arrays_of(network), previous, data)
     load(network, weights_of(previous))
+    metrics = {"pixels": float(len(labels))}
+    if head.is_next(settings, previous):
+        features = head_features(network, NETWORKS[settings.network].head, windows)
+        return LocalResult(head.sums_of(features, labels, len(settings.classes)), float(len(labels)), state, metrics)
     regulariser = None if target is None else ScopeRegulariser(network, target, settings.alignment.strength)
     loss = train(network, windows, labels, settings.training, regulariser, derive_seed(seed, "training"), report)
-    trained = arrays_of(network)
-    metrics = {"loss": loss, "pixels": float(len(labels)), "aligned": float(target is not None)}
+    metrics |= {"loss": loss, "aligned": float(target is not None)}
     if regulariser is not None:
         metrics["divergence"] = regulariser.penalty()
+    trained = arrays_of(network)
     return LocalResult(trained, float(len(labels)), added(state, previous, scopes_of(trained)), metrics)
+
+
+@torch.inference_mode()
+def head_features(network: nn.Module, layer: str, windows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n, d) what a layer of a network is given for windows (n, c, s, s)."""
+    given: list[NDArray[np.float64]] = []
+    hook = network.get_submodule(layer).register_forward_pre_hook(
+        lambda module, inputs: given.append(inputs[0].double().numpy())
+    )
+    network.eval()
+    for start in range(0, len(windows), _AT_ONCE):
+        network(torch.from_numpy(windows[start : start + _AT_ONCE]))
+    hook.remove()
+    return np.concatenate(given)
 
 
 def update_bytes(settings: Settings, bands: int, data: SiteData) -> int:

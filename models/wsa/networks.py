@@ -18,16 +18,18 @@ class Network:
         builder: MODULE:FUNCTION; `function(bands, classes, weights)` makes an untrained `torch.nn.Module` of windows
             (n, bands, s, s) float32 to logits (n, classes). It draws its weights from torch's default generator;
             `weights` are the site's checked weights files by name, see `models.method.SiteData`.
+        head: name of the linear layer that makes the logits.
     """
 
     window: int
     builder: str
+    head: str = "head"
 
 
 NETWORKS: Final[Mapping[NetworkName, Network]] = {
-    "spectral-mlp": Network(1, "models.wsa.spectral_mlp:build"),
+    "spectral-mlp": Network(1, "models.wsa.spectral_mlp:build", "5"),
     "sformer-small": Network(10, "models.sformer.presets:build_small"),
     "sformer-paper": Network(10, "models.sformer.presets:build_paper"),
-    "hypersigma-small": Network(9, "models.hypersigma.presets:build_small"),
-    "hypersigma-base": Network(33, "models.hypersigma.presets:build_base"),
+    "hypersigma-small": Network(9, "models.hypersigma.presets:build_small", "classifier.4"),
+    "hypersigma-base": Network(33, "models.hypersigma.presets:build_base", "classifier.4"),
 }

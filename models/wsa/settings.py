@@ -103,6 +103,9 @@ class Settings:
         classes: names; sites map theirs to these by name, and may lack some.
         network: one of `models.wsa.networks`.
         init_seed: of the weights that every site starts from.
+        head_after: rounds of training after which no more is trained: the next round fits the network's last layer on
+            sums that the sites add up, see `models.wsa.head`. With the first round that makes `head_after` + 2. None
+            leaves the layer as it was trained.
     """
 
     __pydantic_config__ = _STRICT
@@ -110,6 +113,7 @@ class Settings:
     classes: Annotated[tuple[str, ...], MinLen(2)]
     network: NetworkName = "sformer-small"
     init_seed: Annotated[int, Ge(0), Lt(2**31)] = 0
+    head_after: Annotated[int, Ge(1)] | None = None
     bands: Bands = Bands()
     training: Training = Training()
     alignment: Alignment = Alignment()
