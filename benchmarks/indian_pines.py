@@ -1,24 +1,30 @@
-"""The real Indian Pines scene (AVIRIS, CC BY 3.0) as it comes with the package tensorly."""
+"""The real Indian Pines scene as the demo has it: whole, and as four sites, a quadrant each."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
+from edgefed.demo.hyperspectral.fields import CLASSES, Kind, draw
+from edgefed.demo.hyperspectral.fields import indian_pines as load_scene
 from models.hsi.scene import Scene
+from models.method import SiteData
 
-CLASSES = (
-    "Alfalfa", "Corn-notill", "Corn-mintill", "Corn", "Grass-pasture", "Grass-trees", "Grass-pasture-mowed",
-    "Hay-windrowed", "Oats", "Soybean-notill", "Soybean-mintill", "Soybean-clean", "Wheat", "Woods",
-    "Buildings-Grass-Trees-Drives", "Stone-Steel-Towers",
-)  # fmt: skip
+__all__ = ["CLASSES", "load_scene", "quadrants"]
 
 
-def load_scene() -> Scene:
-    """145 x 145 pixels, 200 bands of uint16 counts, 16 classes."""
-    from tensorly.datasets import load_indian_pines
+def quadrants(
+    kind: Kind, window: int, seed: int, scratch: Path, *, validate: bool = False
+) -> tuple[dict[str, SiteData], Scene]:
+    """Site -> its quadrant with the split's training pixels labelled, and the whole scene with those to be tested.
 
-    data = load_indian_pines()
-    labels, wavelengths = data["ticks"]
-    labels = np.asarray(labels, np.int16)
-    cube = np.asarray(data["tensor"]).astype(np.uint16)
-    return Scene(cube, labels, CLASSES, np.ones(labels.shape, bool), np.asarray(wavelengths, np.float32))
+    A fifth of the pixels, the same in every draw, is never tested: with `validate` it is what comes back, to choose by.
+    """
+    drawn, scene = draw(kind, seed, window), load_scene()
+    sites = {site: SiteData((), site, {}, scratch, site, (field,)) for site, field in drawn.fields.items()}
+    kept_apart = np.random.default_rng(0).random(scene.labels.shape) < 0.2
+    labels, pixels = np.zeros_like(scene.labels), tuple(drawn.split.test.T)
+    labels[pixels] = np.where(kept_apart[pixels] == validate, scene.labels[pixels], 0)
+    return sites, replace(scene, labels=labels)

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from benchmarks.indian_pines_sites import quadrants
+from benchmarks.indian_pines import quadrants
 from benchmarks.wsa_digits import print_table
 from benchmarks.wsa_federation import FEDAVG, FEDNOVA, HARD, Contender, federate, fedprox, predicted, wsa
 from models.hsi.accuracy import accuracy
