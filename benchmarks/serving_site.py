@@ -11,7 +11,7 @@ from typing import Any
 from edge_client.bundle.files import read_files
 from edge_client.bundle.writing import write_tar
 from edge_client.compile.compiler import Request, compile_model
-from edge_client.config import site_toml
+from edge_client.config import Data, site_toml
 from edge_client.judging import COMPILED
 from edge_client.worker import Training
 from edgefed.demo.anomaly.plants import deal, load_cells
@@ -42,7 +42,7 @@ def make_site(root: Path, settings: Mapping[str, Any]) -> Path:
     for folder in ("identity", "models", f"jobs/{JOB}"):
         (site / folder).mkdir(parents=True)
     (site / "version").write_text("1\n")
-    (site / "site.toml").write_text(site_toml(root / "images"))
+    (site / "site.toml").write_text(site_toml(Data(images=root / "images")))
     (site / "identity" / "coordinator.json").write_text(json.dumps({"address": "127.0.0.1:1", "site": "plant-a"}))
     job = {"name": JOB, "method": "feddymem", "feddymem": {**settings, "score": {"holdout": 0.4}}}
     (site / "jobs" / JOB / "spec.json").write_text(job_to_json(job_from_table(job, source="the benchmark")))

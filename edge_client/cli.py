@@ -30,17 +30,21 @@ def join(
     coordinator: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the coordinator listens.")],
     token: Annotated[str, typer.Option(help="The line that `edgefed coordinator invite` printed.")],
     state: StateDir = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Images in MVTec layout, for site.toml.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR-OR-CUBE", help="Images in MVTec layout, or a cube; for site.toml.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Labels of the cube.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key here, trade the token for a certificate, and write the site's state folder."""
     from datetime import UTC, datetime
 
+    from edge_client.config import data_at
     from edge_client.enrolment import join as join_coordinator
     from edge_client.identity import enrolment_clock_warning, moment
 
     root = _root(state)
-    identity = join_coordinator(root, coordinator, token, images=data)
+    identity = join_coordinator(root, coordinator, token, data=data_at(data, labels))
     warning = enrolment_clock_warning(identity, datetime.now(UTC))
     if warning:
         typer.echo(f"edgefed: {warning}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -57,6 +57,10 @@ class Data(CubeSettings):
     def of_scene(self, cube: Path, labels: Path) -> CubeSettings:
         """What holds for a cube with other labels than the site's own."""
         return self.of_cube(cube).model_copy(update={"cube": cube, "labels": labels})
+
+
+NO_DATA: Final = Data()
+"""Of a site that has not said yet where its data lies."""
 
 
 class BackboneFile(BaseModel):
@@ -129,6 +133,19 @@ class SiteConfig(BaseModel):
     compile: Compile | None = None
 
 
+def data_at(path: Path | None, labels: Path | None) -> Data:
+    """What a new site says of its data: a folder of images, or a cube and its labels.
+
+    Raises:
+        InvalidInput: labels of no cube.
+    """
+    if path is not None and path.is_file():
+        return Data(cube=path.absolute(), labels=labels and labels.absolute())
+    if labels is not None:
+        raise InvalidInput(f"{labels} holds labels of a cube; name the cube's file with --data")
+    return Data(images=path and path.absolute())
+
+
 def site_data(site_dir: Path) -> Data:
     """What a site says of its data; nothing, where there is no `site.toml`. Raises as `load_site_config`."""
     return load_site_config(site_dir).data if (site_dir / SITE_FILE).exists() else Data()
@@ -160,19 +177,25 @@ def load_site_config(site_dir: Path) -> SiteConfig:
     return _with_absolute_paths(config, site_dir.absolute())
 
 
-def site_toml(images: Path | None) -> str:
+def site_toml(data: Data) -> str:
     """A new site's configuration, with comments that say what else may stand in it."""
-    line = '# images = "/data/images"' if images is None else f"images = {_quoted(str(images.absolute()))}"
+    examples = {"images": "/data/images", "cube": "/data/scene.hdr", "labels": "/data/labels.tif"}
+    said = {key: getattr(data, key) for key in examples}
+    lines = {
+        key: f"# {key} = {_quoted(example)}" if said[key] is None else f"{key} = {_quoted(str(said[key]))}"
+        for key, example in examples.items()
+    }
+    leaving = "memory-bank" if data.cube is None else "weights"  # what jobs of such data send
     return f"""\
 # The configuration of this site. It stays here: no line of it leaves the site.
 
 [data]
 # A folder in MVTec layout: normal images in train/good, and for `edgefed client evaluate` test/good, test/DEFECT.
-{line}
+{lines["images"]}
 # A hyperspectral cube (.mat, ENVI, GeoTIFF, .npz, .npy) and its labels: a raster of the same size in which 0 is
 # unlabelled, points (.csv with row, column, class) or polygons (.geojson with the property "class").
-# cube = "/data/scene.hdr"
-# labels = "/data/labels.tif"
+{lines["cube"]}
+{lines["labels"]}
 # variable = "scene"               # the array in a .mat or .npz; label_variable is that of the labels
 # classes = ["corn", "wood"]       # names of the labels 1, 2, ... where their file does not say them
 # bands = ["1-103", 110]           # to use, counted from 1; all where left out
@@ -186,7 +209,7 @@ def site_toml(images: Path | None) -> str:
 
 # The egress contract: what may leave this site. Kinds: "memory-bank", "weights".
 [egress]
-allow = ["memory-bank"]
+allow = ["{leaving}"]
 max_bytes = 268_435_456
 
 # A pretrained network for jobs that ask for one by this name.

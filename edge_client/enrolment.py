@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from edge_client.config import SITE_FILE, site_toml
+from edge_client.config import NO_DATA, SITE_FILE, Data, site_toml
 from edge_client.connection import Connection, parse_address
 from edge_client.identity import Identity, load_identity, moment, save_identity
 from edge_client.joining import STAGING, key_for, move_in, staging
@@ -43,8 +43,14 @@ _UNREADABLE = (
 """What the parser of certificates raises, of which not all are `ValueError`."""
 
 
-def join(root: Path, address: str, token: str, *, images: Path | None) -> Identity:
+def join(root: Path, address: str, token: str, *, data: Data = NO_DATA) -> Identity:
     """Makes `root` the state folder of a new site: all of it, or nothing.
+
+    Args:
+        root: a folder that is empty, or is not there.
+        address: HOST:PORT of the coordinator.
+        token: of the invitation.
+        data: for `site.toml`.
 
     Raises:
         InvalidInput: a mistyped token or address, an occupied folder.
@@ -61,7 +67,7 @@ def join(root: Path, address: str, token: str, *, images: Path | None) -> Identi
         (folder / "identity").mkdir(mode=0o700)
         save_identity(folder / "identity", identity)
         pin_release_key(folder / "identity", release_key)
-        write_durably(folder / SITE_FILE, site_toml(images).encode())
+        write_durably(folder / SITE_FILE, site_toml(data).encode())
         for name in ("outbox", "artifacts", "jobs", "models"):
             (folder / name).mkdir()
         move_in(folder, root)

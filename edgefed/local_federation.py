@@ -67,12 +67,13 @@ class LocalFederation:
                 raise Unavailable(f"the coordinator did not start: {self._last_line('coordinator')}")
             time.sleep(0.05)
 
-    def join(self, site: str, data: Path | None) -> None:
-        """Invites a site and lets it join."""
+    def join(self, site: str, data: Path | None, labels: Path | None = None) -> None:
+        """Invites a site and lets it join with images, or with a cube and its labels."""
         invitation = self.command("coordinator", "invite", site, "--state", str(self.coordinator_state))
         self.command(
             "client", "join", "--coordinator", invitation["coordinator"], "--token", invitation["token"],
-            "--state", str(self.site_state(site)), *(("--data", str(data)) if data else ()),
+            "--state", str(self.site_state(site)),
+            *(("--data", str(data)) if data else ()), *(("--labels", str(labels)) if labels else ()),
         )  # fmt: skip
 
     def run_site(self, site: str) -> None:

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from grpc import aio
 
 from edge_client.compiled.tensorrt_api import TensorRT, find_tensorrt
-from edge_client.config import site_toml
+from edge_client.config import Data, site_toml
 from edge_client.connection import Connection
 from edgefed.cli import main
 from edgefed.local_federation import LocalFederation
@@ -305,7 +305,7 @@ def make_site_folder(site: Path, images: Path) -> Path:
     for folder in ("identity", "models", "jobs/cells"):
         (site / folder).mkdir(parents=True)
     (site / "version").write_text("1\n")
-    (site / "site.toml").write_text(site_toml(images))
+    (site / "site.toml").write_text(site_toml(Data(images=images)))
     (site / "identity" / "coordinator.json").write_text(json.dumps({"address": "127.0.0.1:1", "site": "plant-a"}))
     settings = {"features": {"image_size": 96}, "memory": {"rows": 64, "upload_rows": 32}, "aggregation": {"rows": 32}}
     job = {"name": "cells", "method": "feddymem", "feddymem": {**settings, "score": {"holdout": 0.4}}}

@@ -34,7 +34,7 @@ class Plants(LocalFederation):
     def add(self, site: str) -> SiteState:
         """Lets a site join."""
         made = self.command("coordinator", "invite", site, "--state", str(self.coordinator_state))
-        join(self.site_state(site), made["coordinator"], made["token"], images=None)
+        join(self.site_state(site), made["coordinator"], made["token"])
         return SiteState(self.site_state(site))
 
     def submit_to(

@@ -79,7 +79,7 @@ def test_no_round_counts_as_stopped_when_a_heartbeats_answer_overtakes_the_deliv
     slow = both(Toxics(latency_s=0.05, jitter_s=0.2))
     made = plants.command("coordinator", "invite", "plant-far", "--state", str(plants.coordinator_state))
     with ThreadedProxy(parse_address(made["coordinator"]), slow) as line:
-        join(plants.site_state("plant-far"), str(line.address), made["token"], images=None)
+        join(plants.site_state("plant-far"), str(line.address), made["token"])
         plants.run_site("plant-far")
         job = plants.submit_to("plant-far", rounds=6)
         assert plants.end_of(job).phase == jobs_pb2.JOB_PHASE_FINISHED

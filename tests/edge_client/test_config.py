@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_client.config import load_site_config, site_toml
+from edge_client.config import NO_DATA, Data, data_at, load_site_config, site_toml
 from protos.artifacts import MEMORY_BANK, WEIGHTS
 from protos.errors import InvalidInput
 
@@ -13,7 +13,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_site_toml_reads_back_when_it_is_new(tmp_path: Path) -> None:
-    config = load_site_config(write(tmp_path, site_toml(None)))
+    config = load_site_config(write(tmp_path, site_toml(NO_DATA)))
     assert config.data.images is None
     assert config.backbones == {}
     assert config.egress.allow == ("memory-bank",)
@@ -21,7 +21,19 @@ def test_site_toml_reads_back_when_it_is_new(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["plain", 'with "quotes"', "with\\backslash", "ümläut"])
 def test_site_toml_keeps_the_images_folder_when_its_name_is_odd(tmp_path: Path, name: str) -> None:
-    assert load_site_config(write(tmp_path, site_toml(tmp_path / name))).data.images == tmp_path / name
+    assert load_site_config(write(tmp_path, site_toml(Data(images=tmp_path / name)))).data.images == tmp_path / name
+
+
+def test_a_cube_is_named_with_its_labels_and_lets_weights_leave(tmp_path: Path) -> None:
+    (tmp_path / "scene.npz").touch()
+    config = load_site_config(write(tmp_path, site_toml(data_at(tmp_path / "scene.npz", tmp_path / "labels.tif"))))
+    assert (config.data.cube, config.data.labels) == (tmp_path / "scene.npz", tmp_path / "labels.tif")
+    assert config.data.images is None and config.egress.allow == ("weights",)
+
+
+def test_labels_without_a_cube_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="name the cube's file with --data"):
+        data_at(tmp_path, tmp_path / "labels.tif")
 
 
 def test_every_fault_is_told_when_there_are_several(tmp_path: Path) -> None:

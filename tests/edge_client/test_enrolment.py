@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from edge_client import enrolment
+from edge_client.config import Data
 from edge_client.connection import Connection
 from edge_client.enrolment import check_coordinator, join, renew
 from edge_client.identity import load_identity
@@ -60,7 +61,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_join_makes_a_whole_state_folder(coordinator: LocalFederation, root: Path, tmp_path: Path) -> None:
     address, token = invite(coordinator)
-    identity = join(root, address, token, images=tmp_path / "images")
+    identity = join(root, address, token, data=Data(images=tmp_path / "images"))
     assert load_identity(open_state(root)) == identity
     assert identity.site == "plant-a"
     names = sorted(entry.name for entry in root.iterdir())
@@ -71,7 +72,7 @@ def test_join_makes_a_whole_state_folder(coordinator: LocalFederation, root: Pat
 
 def test_join_works_in_a_folder_that_is_there_and_empty(coordinator: LocalFederation, root: Path) -> None:
     root.mkdir(parents=True)
-    join(root, *invite(coordinator), images=None)
+    join(root, *invite(coordinator))
     assert open_state(root).root == root
 
 
@@ -79,7 +80,7 @@ def test_join_starts_anew_when_an_earlier_one_was_killed(coordinator: LocalFeder
     address, token = invite(coordinator)
     (root / ".joining" / "identity").mkdir(parents=True)
     (root / "site.toml").write_text("# moved already\n")
-    assert join(root, address, token, images=None).site == "plant-a"
+    assert join(root, address, token).site == "plant-a"
     assert not (root / ".joining").exists()
 
 
@@ -92,13 +93,13 @@ import os, sys
 from pathlib import Path
 from edge_client import enrolment
 enrolment.save_identity = lambda *_: os._exit(137)
-enrolment.join(Path(sys.argv[1]), sys.argv[2], sys.argv[3], images=None)
+enrolment.join(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
 """
     run = subprocess.run([sys.executable, "-c", killed, str(root), address, token], check=False)
     assert run.returncode == 137
     with pytest.raises(Refused, match="already used"):  # of another machine that has seen the token
-        join(root.with_name("other"), address, token, images=None)
-    assert join(root, address, token, images=None).site == "plant-a"
+        join(root.with_name("other"), address, token)
+    assert join(root, address, token).site == "plant-a"
     assert "version" in (names := {entry.name for entry in root.iterdir()}) and ".joining" not in names
 
 
@@ -109,9 +110,9 @@ def test_join_keeps_the_key_it_sent_when_nobody_answers_any_more(
     with monkeypatch.context() as lost:
         lost.setattr(enrolment, "_trade", lose_the_answer_of(enrolment._trade))
         with pytest.raises(Unavailable):
-            join(root, address, token, images=None)
+            join(root, address, token)
     assert [entry.name for entry in root.iterdir()] == [".joining"]
-    assert join(root, address, token, images=None).site == "plant-a"
+    assert join(root, address, token).site == "plant-a"
 
 
 def lose_the_answer_of(trade: Any) -> Any:
@@ -124,22 +125,22 @@ def lose_the_answer_of(trade: Any) -> Any:
 
 def test_join_says_who_has_joined_when_it_is_repeated(coordinator: LocalFederation, root: Path) -> None:
     address, token = invite(coordinator)
-    join(root, address, token, images=None)
+    join(root, address, token)
     with pytest.raises(InvalidInput, match=f"has already joined {address} as plant-a"):
-        join(root, address, token, images=None)
+        join(root, address, token)
 
 
 def test_join_refuses_a_mistyped_token_before_it_dials(root: Path) -> None:
     with pytest.raises(InvalidInput, match="not an EdgeFed token"):
-        join(root, "127.0.0.1:1", "edgefed1.plant", images=None)
+        join(root, "127.0.0.1:1", "edgefed1.plant")
     assert not root.exists()
 
 
 def test_join_refuses_a_used_token_and_leaves_nothing(coordinator: LocalFederation, root: Path, tmp_path: Path) -> None:
     address, token = invite(coordinator)
-    join(tmp_path / "first", address, token, images=None)
+    join(tmp_path / "first", address, token)
     with pytest.raises(Refused, match="already used"):
-        join(root, address, token, images=None)
+        join(root, address, token)
     assert not root.exists()
 
 
@@ -147,7 +148,7 @@ def test_join_refuses_an_expired_token(coordinator: LocalFederation, root: Path)
     address, token = invite(coordinator, "plant-a", "--expires-in", "1s")
     time.sleep(1.1)
     with pytest.raises(Refused, match=r"expired at .*this machine's clock says"):
-        join(root, address, token, images=None)
+        join(root, address, token)
     assert not root.exists()
 
 
@@ -157,16 +158,16 @@ def test_join_does_not_send_the_token_to_another_coordinator(
     other, _ = invite(federation)
     address, token = invite(coordinator)
     with pytest.raises(IntegrityError, match="wrong CA"):
-        join(root, other, token, images=None)
+        join(root, other, token)
     assert not root.exists()
-    join(root, address, token, images=None)
+    join(root, address, token)
 
 
 def test_join_refuses_a_site_that_poses_as_the_coordinator(authority: Any, root: Path, tmp_path: Path) -> None:
     """Every site has a certificate of the right CA; only the coordinator's is for the coordinator's name."""
     pair = authority.issue("plant-b", dns="plant-b")
     with tls_server(*pair, tmp_path) as address, pytest.raises(IntegrityError, match="wrong CA"):
-        join(root, address, token_of(authority), images=None)
+        join(root, address, token_of(authority))
 
 
 @pytest.mark.parametrize("days", [-10, 10])
@@ -175,13 +176,13 @@ def test_join_says_both_times_when_a_clock_is_wrong(authority: Any, root: Path, 
     pair = authority.issue("coordinator", dns=COORDINATOR_NAME, start=start, life=timedelta(days=5))
     said = f"clock says {datetime.now(UTC):%Y-%m-%d}.* valid from {start:%Y-%m-%d}.*was not sent"
     with tls_server(*pair, tmp_path) as address, pytest.raises(Refused, match=said):
-        join(root, address, token_of(authority), images=None)
+        join(root, address, token_of(authority))
     assert not root.exists()
 
 
 def test_join_says_so_when_nobody_answers(authority: Any, root: Path) -> None:
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1 cannot be reached: Connection refused"):
-        join(root, "127.0.0.1:1", token_of(authority), images=None)
+        join(root, "127.0.0.1:1", token_of(authority))
     assert not root.exists()
 
 
@@ -197,21 +198,21 @@ def test_join_says_so_when_what_answers_does_not_speak_tls(authority: Any, root:
         thread = threading.Thread(target=serve)
         thread.start()
         with pytest.raises(Unavailable, match="cannot be reached"):
-            join(root, f"127.0.0.1:{listener.getsockname()[1]}", token_of(authority), images=None)
+            join(root, f"127.0.0.1:{listener.getsockname()[1]}", token_of(authority))
         thread.join()
 
 
 @pytest.mark.parametrize("address", ["coordinator", "host:", ":7443", "host:0", "host:99999", "host:http"])
 def test_join_refuses_an_address_without_a_port(authority: Any, root: Path, address: str) -> None:
     with pytest.raises(InvalidInput, match="write HOST:PORT"):
-        join(root, address, token_of(authority), images=None)
+        join(root, address, token_of(authority))
 
 
 def test_join_leaves_a_folder_of_others_alone(authority: Any, root: Path) -> None:
     root.mkdir(parents=True)
     (root / "thesis.tex").write_text("x")
     with pytest.raises(InvalidInput, match="is not empty"):
-        join(root, "127.0.0.1:1", token_of(authority), images=None)
+        join(root, "127.0.0.1:1", token_of(authority))
     assert list(root.iterdir()) == [root / "thesis.tex"]
 
 
@@ -219,13 +220,13 @@ def test_join_refuses_a_folder_of_another_version(authority: Any, root: Path) ->
     root.mkdir(parents=True)
     (root / "version").write_text("0\n")
     with pytest.raises(StateError, match="state version '0'"):
-        join(root, "127.0.0.1:1", token_of(authority), images=None)
+        join(root, "127.0.0.1:1", token_of(authority))
 
 
 def test_join_says_so_when_the_folder_cannot_be_made(authority: Any, root: Path) -> None:
     root.parent.write_text("a file")
     with pytest.raises(StateError, match="cannot be made"):
-        join(root, "127.0.0.1:1", token_of(authority), images=None)
+        join(root, "127.0.0.1:1", token_of(authority))
 
 
 async def test_a_renewed_certificate_is_stored_and_used(coordinator: LocalFederation, tmp_path: Path) -> None:

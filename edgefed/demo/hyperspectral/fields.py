@@ -78,13 +78,13 @@ def draw(kind: Kind, seed: int, window: int) -> Draw:
     return Draw(split, whole, {site: _part(whole, *where) for site, where in zip(FIELDS, _corners(), strict=True)})
 
 
-def write_field(field: Scene, folder: Path) -> None:
-    """Writes what a site owns, and the configuration that says so and lets weights, and nothing else, leave it."""
-    np.savez(folder / "cube.npz", cube=field.cube, wavelengths=np.asarray(field.wavelengths))
-    np.savez(folder / "labels.npz", labels=field.labels, class_names=np.array(field.class_names))
-    (folder / "site.toml").write_text(
-        '[data]\ncube = "cube.npz"\nlabels = "labels.npz"\n\n[egress]\nallow = ["weights"]\nmax_bytes = 100_000_000\n'
-    )
+def write_field(field: Scene, folder: Path) -> tuple[Path, Path]:
+    """Writes what a site owns: its cube and its labels."""
+    folder.mkdir(parents=True)
+    cube, labels = folder / "cube.npz", folder / "labels.npz"
+    np.savez(cube, cube=field.cube, wavelengths=np.asarray(field.wavelengths))
+    np.savez(labels, labels=field.labels, class_names=np.array(field.class_names))
+    return cube, labels
 
 
 def _corners() -> list[tuple[slice, slice]]:

@@ -88,8 +88,7 @@ def _federate(folder: Path, drawn: Draw, job_file: Path, console: Console) -> Ou
         console.print(f"[bold]1/4[/bold] a coordinator and {len(FIELDS)} fields start, each a process of its own")
         federation.start_coordinator()
         for site, field in drawn.fields.items():
-            federation.join(site, None)
-            write_field(field, federation.site_state(site))
+            federation.join(site, *write_field(field, folder / "data" / site))
             federation.run_site(site)
         console.print("[bold]2/4[/bold] they federate: weights travel, pixels and labels stay")
         job = federation.submit(job_file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from edge_client.config import load_site_config, site_toml
+from edge_client.config import Data, load_site_config, site_toml
 from protos.jobs import job_from_json, job_to_json, load_job
 from tests.fuzz.family import Family
 from tests.fuzz.mutations import bend_text
@@ -40,7 +40,7 @@ max_bytes = 268_435_456
 weights = "models/net.pt"
 sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 """,
-    site_toml(Path('/data/a "quoted" folder')).encode(),
+    site_toml(Data(images=Path('/data/a "quoted" folder'))).encode(),
 )
 _DEEP = (b"x = " + b"[" * 20_000, b"x = " + b"{a=" * 5000, b"[" + b"a." * 20_000 + b"a]", b"x = 1" + b"0" * 5000)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_client.config import data_at, site_toml
 from edge_client.site_data import SiteReader
 from edgefed.demo.hyperspectral.fields import CLASSES, FIELDS, draw, indian_pines, write_field
 from edgefed.demo.hyperspectral.run import JOB
@@ -45,7 +46,7 @@ def test_the_same_seed_gives_the_same_draw() -> None:
 
 def test_a_site_reads_what_was_written(tmp_path: Path) -> None:
     field = draw("random", 0, WINDOW).fields["field-ne"]
-    write_field(field, tmp_path)
+    (tmp_path / "site.toml").write_text(site_toml(data_at(*write_field(field, tmp_path / "data"))))
     (tmp_path / "job.toml").write_text(JOB)
     spec = load_job(tmp_path / "job.toml")
     (read,) = SiteReader().read(tmp_path, tmp_path / "job", spec, lambda stage, step, steps: None).scenes
