@@ -18,7 +18,7 @@ from benchmarks.result import Result
 
 BENCHMARKS = (
     "features", "kmeans", "coreset", "footprint", "empty_round", "flower_round", "restart", "idle_sites", "many_sites",
-    "compiled", "serving", "hypersigma", "sformer",
+    "compiled", "serving", "hypersigma", "sformer", "wsa_round",
 )  # fmt: skip
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 

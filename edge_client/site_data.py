@@ -25,6 +25,7 @@ class SiteReader:
 
     def __init__(self) -> None:
         self._readable: dict[str, tuple[Path, ...]] = {}
+        self._checked: dict[str, dict[str, Path]] = {}
         self._read_scenes: dict[str, tuple[Scene, ...]] = {}
 
     def read(self, site_dir: Path, job_dir: Path, spec: JobSpec, report: Report) -> SiteData:
@@ -48,7 +49,15 @@ class SiteReader:
         wanted = spec.the_method.data
         paths = self._images(config, report) if wanted == "images" else ()
         key, scenes = self._scenes(config.data, scratch) if wanted == "cube" else (fingerprint(paths), ())
-        return SiteData(ImageFiles(paths), key, checked_weights(config), scratch, _site_name(site_dir), scenes)
+        return SiteData(ImageFiles(paths), key, self._weights(config), scratch, _site_name(site_dir), scenes)
+
+    def _weights(self, config: SiteConfig) -> dict[str, Path]:
+        """As `checked_weights`; those of a foundation model take longer to check than a round."""
+        files = fingerprint([entry.weights for entry in config.backbones.values()])
+        key = f"{files} {config.backbones}"
+        if key not in self._checked:
+            self._checked = {key: checked_weights(config)}
+        return self._checked[key]
 
     def _scenes(self, data: Data, scratch: Path) -> tuple[str, tuple[Scene, ...]]:
         """The site's scenes, and what changes when one of them does."""
