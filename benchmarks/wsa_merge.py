@@ -90,7 +90,7 @@ def run(case: Case, seed: int) -> dict[str, float]:
 def _data(case: Case, seed: int) -> tuple[list[Examples], Examples]:
     sites, test = deal(2, case.alpha, seed, Path())
     scenes = [labelled_scenes(SETTINGS, data) for data in sites.values()]
-    sums = [Update(str(i), 1.0, sums_arrays(sums_of(scene))) for i, scene in enumerate(scenes)]
+    sums = [Update(str(i), 1.0, sums_arrays(sums_of(scene), None)) for i, scene in enumerate(scenes)]
     projection = published_projection(project(SETTINGS, sums))
     tested = labelled_scenes(SETTINGS, SiteData([], "", {}, Path(), "test", (test,)))
     return [examples(scene, projection, 1) for scene in scenes], examples(tested, projection, 1)

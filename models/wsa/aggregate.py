@@ -14,7 +14,7 @@ from models.method import Aggregated, Arrays, Declaration, RejectedUpdate, Updat
 from models.wsa import head
 from models.wsa.first_round import check_sums, project
 from models.wsa.fusion import apart, fuse, middle, spread
-from models.wsa.published import ACTIVE, PREFIX, ROUND, besides, scope_arrays, weights_of
+from models.wsa.published import ACTIVE, PREFIX, ROUND, besides, scope_arrays, trained_rounds, weights_of
 from models.wsa.scope import Scopes, scopes_of
 from models.wsa.settings import Alignment, Settings
 
@@ -26,7 +26,7 @@ def check(settings: Settings, declaration: Declaration, previous: Arrays | None,
         RejectedUpdate: with the figure.
     """
     if previous is None:
-        return check_sums(declaration, arrays)
+        return check_sums(settings, declaration, arrays)
     if head.is_next(settings, previous):
         return head.check(settings, previous, arrays)
     if odd := next((name for name in sorted(arrays) if name.startswith(PREFIX)), None):
@@ -56,7 +56,7 @@ def aggregate(settings: Settings, previous: Arrays | None, updates: Iterable[Upd
     overall = float(by_layer.mean()) if by_layer.size else 0.0
     active = _active(alignment, previous, overall)
     scopes = scope_arrays(fused, by_layer, active=active)
-    number = previous.get(ROUND, np.zeros(1, np.int64)) + 1
+    number = np.array([trained_rounds(previous) + 1], np.int64)
     arrays = {**besides(previous), **averaged.arrays, **scopes, ROUND: number}
     distances = {f"scope_apart/{one.site}": apart(model, fused) for one, model in zip(received, models, strict=True)}
     metrics = {"scope_spread": overall, "aligning": float(active), **distances}

@@ -15,13 +15,13 @@ from models.wsa import head
 from models.wsa.first_round import published_projection, sums_arrays
 from models.wsa.history import added
 from models.wsa.networks import NETWORKS
-from models.wsa.pixels import examples, labelled_scenes, sums_of
-from models.wsa.published import weights_of
+from models.wsa.pixels import examples, labelled_scenes, noise_of, sums_of
+from models.wsa.published import trained_rounds, weights_of
 from models.wsa.regulariser import ScopeRegulariser
 from models.wsa.scope import scopes_of
 from models.wsa.settings import Settings
 from models.wsa.target import target_of
-from models.wsa.training import train
+from models.wsa.training import slowed, train
 
 _AT_ONCE = 256  # windows
 _MOST_THREADS = 4  # the tensors are small, and the machine has a line to run besides
@@ -58,7 +58,8 @@ def local_update(
     scenes = labelled_scenes(settings, data)
     if previous is None:
         sums = sums_of(scenes)
-        return LocalResult(sums_arrays(sums), float(sums.count), {}, {"pixels": float(sums.count)})
+        noise = noise_of(scenes) if settings.bands.order == "noise" else None
+        return LocalResult(sums_arrays(sums, noise), float(sums.count), {}, {"pixels": float(sums.count)})
     torch.set_num_threads(min(_MOST_THREADS, torch.get_num_threads()))
     windows, labels = examples(scenes, published_projection(previous), NETWORKS[settings.network].window)
     network = first_network(settings, windows.shape[1], data)
@@ -69,7 +70,8 @@ def local_update(
         features = head_features(network, NETWORKS[settings.network].head, windows)
         return LocalResult(head.sums_of(features, labels, len(settings.classes)), float(len(labels)), state, metrics)
     regulariser = None if target is None else ScopeRegulariser(network, target, settings.alignment.strength)
-    loss = train(network, windows, labels, settings.training, regulariser, derive_seed(seed, "training"), report)
+    recipe = slowed(settings.training, trained_rounds(previous))
+    loss = train(network, windows, labels, recipe, regulariser, derive_seed(seed, "training"), report)
     metrics |= {"loss": loss, "aligned": float(target is not None)}
     if regulariser is not None:
         metrics["divergence"] = regulariser.penalty()

@@ -5,6 +5,7 @@ h rows, w columns, b bands of the job, n labelled pixels, s side of a window.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.hsi.classes import renumbered
 from models.hsi.moments import BandSums, band_sums
+from models.hsi.neighbours import differences
 from models.hsi.projection import Projection
 from models.hsi.resampling import resampling
 from models.hsi.scene import Scene
@@ -48,6 +50,11 @@ class LabelledScene:
     def spectra(self) -> NDArray[np.generic]:
         """(n, b) of the labelled pixels; a camera's counts stay integers where nothing is resampled."""
         raw: NDArray[np.generic] = self.scene.cube[tuple(self.pixels.T)]
+        return raw if self.to_job is None else np.asarray(raw.astype(np.float32) @ self.to_job)
+
+    def differences(self) -> NDArray[np.generic]:
+        """(m, b) to neighbours of the labelled pixels; see `models.hsi.neighbours`."""
+        raw = differences(self.scene.cube, self.pixels, self.scene.valid)
         return raw if self.to_job is None else np.asarray(raw.astype(np.float32) @ self.to_job)
 
     def windows(self, projection: Projection, side: int) -> Floats:
@@ -93,11 +100,12 @@ def labelled_scenes(settings: Settings, data: SiteData) -> tuple[LabelledScene, 
 
 def sums_of(scenes: tuple[LabelledScene, ...]) -> BandSums:
     """Over all labelled pixels of a site. Raises `Unusable` where bands hold NaN or infinity there."""
-    try:
-        first, *others = (band_sums(scene.spectra()) for scene in scenes)
-        return sum(others, first)
-    except ValueError as error:
-        raise Unusable(f"the labelled pixels cannot be summed up: {error}") from error
+    return _added(scene.spectra() for scene in scenes)
+
+
+def noise_of(scenes: tuple[LabelledScene, ...]) -> BandSums:
+    """Over what sets a site's labelled pixels apart from their neighbours. Raises `Unusable` as `sums_of`."""
+    return _added(scene.differences() for scene in scenes)
 
 
 def examples(scenes: tuple[LabelledScene, ...], projection: Projection, side: int) -> tuple[Floats, NDArray[np.int64]]:
@@ -105,6 +113,14 @@ def examples(scenes: tuple[LabelledScene, ...], projection: Projection, side: in
     windows = [scene.windows(projection, side) for scene in scenes]
     labels = [scene.labels[tuple(scene.pixels.T)] for scene in scenes]
     return np.concatenate(windows), np.concatenate(labels).astype(np.int64) - 1
+
+
+def _added(parts: Iterable[NDArray[np.generic]]) -> BandSums:
+    try:
+        first, *others = map(band_sums, parts)
+        return sum(others, first)
+    except ValueError as error:
+        raise Unusable(f"the labelled pixels cannot be summed up: {error}") from error
 
 
 def _to_job(scene: Scene, settings: Settings) -> Floats | None:

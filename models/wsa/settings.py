@@ -55,16 +55,22 @@ class Bands:
     """What a network sees of a pixel.
 
     Attributes:
-        components: principal components, whitened; fitted on the training pixels of all sites together in the job's
-            first round, from sums that the sites add up exactly. None takes the bands as they are, centred, in units
-            of their range.
+        components: principal components; fitted on the training pixels of all sites together in the job's first round,
+            from sums that the sites add up exactly. None takes the bands as they are, centred, in units of their range.
+        order: "variance" takes the components of most variance, and whitens them; "noise" those of most signal for
+            their noise, in units of it, as neighbouring pixels tell it.
         wavelengths: nanometres; sites resample their cubes to these. Empty where all sites have the same camera.
     """
 
     __pydantic_config__ = _STRICT
 
     components: Annotated[int, Ge(1), Le(1_000)] | None = 30
+    order: Literal["variance", "noise"] = "variance"
     wavelengths: tuple[Annotated[float, Gt(0)], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.order == "noise" and self.components is None:
+            raise ValueError('order = "noise" is an order of components; say how many')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +80,8 @@ class Training:
     Attributes:
         optimiser: "adamw" or "sgd"; a new one in each round. Under AdamW a gradient's size hardly matters, and so
             `alignment.strength` has another meaning than under SGD.
-        learning_rate: of the optimiser.
+        learning_rate: of the optimiser, in the first round the highest.
+        cosine_rounds: over so many rounds of training it falls along a cosine to a fiftieth; None keeps it.
         momentum: of SGD.
         weight_decay: of the optimiser.
         epochs: passes over the site's pixels.
@@ -87,6 +94,7 @@ class Training:
 
     optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Annotated[float, Gt(0), Le(10)] = 2e-3
+    cosine_rounds: Annotated[int, Ge(1)] | None = None
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     weight_decay: Annotated[float, Ge(0), Le(10)] = 1e-2
     epochs: Annotated[int, Ge(1), Le(1_000)] = 1

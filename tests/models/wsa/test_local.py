@@ -5,15 +5,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import save_file
 
 from models.hsi.moments import band_sums
-from models.hsi.projection import fit
+from models.hsi.neighbours import differences
+from models.hsi.projection import fit, fit_against_noise
 from models.method import RejectedUpdate, SiteData, Unusable, Update
 from models.wsa.first_round import published_projection
 from models.wsa.local import arrays_of, first_network
 from models.wsa.method import WSA
-from models.wsa.published import ACTIVE, PREFIX, SPREAD, TARGET, weights_of
+from models.wsa.published import ACTIVE, PREFIX, ROUND, SPREAD, TARGET, weights_of
 from models.wsa.scope import scopes_of
 from models.wsa.settings import Alignment, Bands, Settings, Training
 from models.wsa.target import target_of
+from models.wsa.training import slowed
 from tests.models.wsa.conftest import CLASSES
 
 RECIPE = Training(optimiser="sgd", learning_rate=0.05, steps=10, batch=16, weight_decay=0.0)
@@ -61,6 +63,17 @@ def test_the_first_round_fits_the_projection_of_all_sites_pixels_to_the_bit(make
     assert weights_of(model) is None
 
 
+def test_components_against_noise_are_those_of_all_sites_together_to_the_bit(make_site):
+    sites = [make_site(0), make_site(1)]
+    model = _federate(_settings(bands=Bands(components=5, order="noise")), sites, 1)
+    scenes = [site.scenes[0] for site in sites]
+    pixels = [np.argwhere(scene.labels > 0) for scene in scenes]
+    spectra = [scene.cube[tuple(where.T)] for scene, where in zip(scenes, pixels, strict=True)]
+    noise = [differences(scene.cube, where, scene.valid) for scene, where in zip(scenes, pixels, strict=True)]
+    expected = fit_against_noise(band_sums(np.concatenate(spectra)), band_sums(np.concatenate(noise)), 5)
+    assert_array_equal(published_projection(model).matrix, expected.matrix)
+
+
 @pytest.mark.parametrize("alignment", [Alignment(mode="always", strength=0.0), Alignment(mode="auto", threshold=10.0)])
 def test_without_strength_or_spread_a_job_is_fedavg_to_the_bit(make_site, alignment):
     sites = [make_site(0), make_site(1)]
@@ -93,6 +106,23 @@ def test_a_site_declares_how_many_bytes_its_updates_have_before_the_job_starts(m
     update = WSA.local_update(_settings(), make_site(0), start, {}, 0, _quiet).update
     declared = WSA.declare(_settings(), make_site(0))
     assert int(declared["update_bytes"]) == sum(array.nbytes for array in update.values())
+
+
+def test_the_learning_rate_falls_along_a_cosine_over_the_rounds_that_the_job_says():
+    recipe = Training(learning_rate=1.0, cosine_rounds=4)
+    rates = [slowed(recipe, trained).learning_rate for trained in (0, 2, 4, 9)]
+    assert rates == pytest.approx([1, 0.5, 0.02, 0.02])
+    assert slowed(Training(learning_rate=1.0), 9).learning_rate == 1
+
+
+def test_a_site_slows_down_with_the_rounds_that_have_trained(make_site):
+    slow = _settings(training=Training(optimiser="sgd", learning_rate=0.05, steps=10, cosine_rounds=2))
+    model = _federate(slow, [make_site(0)], 3)  # two rounds of training
+    assert model[ROUND] == [2]
+    update = WSA.local_update(slow, make_site(0), model, {}, 0, _quiet).update
+    faster = WSA.local_update(_settings(), make_site(0), model, {}, 0, _quiet).update
+    moved, further = (np.abs(one["1.weight"] - model["1.weight"]).mean() for one in (update, faster))
+    assert moved < 0.1 * further
 
 
 def test_the_same_seeds_give_the_same_update(make_site):
@@ -191,8 +221,11 @@ def test_sums_over_other_bands_are_rejected(make_site):
     update = WSA.local_update(_settings(), make_site(0), None, {}, 0, _quiet).update
     with pytest.raises(RejectedUpdate, match="20 bands where the site declared 19"):
         WSA.check(_settings(), {"bands": "19"}, None, update)
-    with pytest.raises(RejectedUpdate, match="sums over pixels hold"):
+    with pytest.raises(RejectedUpdate, match=r"'fc\.weight' is none of the sums"):
         WSA.check(_settings(), {"bands": "20"}, None, {"fc.weight": np.ones(3, np.float32)})
+    against_noise = _settings(bands=Bands(components=5, order="noise"))
+    with pytest.raises(RejectedUpdate, match="sums over pixels hold"):
+        WSA.check(against_noise, {"bands": "20"}, None, update)
 
 
 def test_sformer_trains_in_a_round(make_site):
