@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from models.hsi.accuracy import Accuracy, accuracy
 from models.hsi.moments import band_sums
-from models.hsi.projection import fit
+from models.hsi.neighbours import differences
+from models.hsi.projection import fit, fit_against_noise
 from models.hsi.scene import Scene
 from models.hsi.splits import Split
 from models.hsi.windows import Pixels, cut
@@ -47,12 +48,19 @@ class Components:
 
 
 def components(
-    scene: Scene, split: Split, count: int, *, fitted_on: Literal["training pixels", "whole image"]
+    scene: Scene,
+    split: Split,
+    count: int,
+    *,
+    fitted_on: Literal["training pixels", "training pixels and their noise", "whole image"],
 ) -> Components:
-    """Principal components: whitened, of the training pixels; or as the paper has them, of the whole image and not."""
+    """Principal components: whitened, or in units of noise; or as the paper has them, of the whole image and not."""
     split.check((scene.labels.shape[0], scene.labels.shape[1]))
     if fitted_on == "whole image":
         projection = fit(band_sums(scene.cube.reshape(-1, scene.cube.shape[2])), count, "range")
-    else:
+    elif fitted_on == "training pixels":
         projection = fit(band_sums(scene.cube[tuple(split.train.T)]), count)
+    else:
+        noise = band_sums(differences(scene.cube, split.train, scene.valid))
+        projection = fit_against_noise(band_sums(scene.cube[tuple(split.train.T)]), noise, count)
     return Components(projection.apply(scene.cube), scene.labels, scene.class_names)
