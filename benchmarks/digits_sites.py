@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
-from torch import nn
+from torch import Tensor, nn
 
 from models.hsi.scene import Scene
 from models.method import SiteData
+from models.wsa.settings import Training
+from models.wsa.spectral_mlp import build
+from models.wsa.training import train
 
 CLASSES = tuple("0123456789")
 TEST = 597  # of 1,797 digits
@@ -53,3 +58,26 @@ def small_start(bands: int, classes: int, weights: Mapping[str, Path]) -> nn.Mod
     return nn.Sequential(
         nn.Flatten(), nn.Linear(bands, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, classes)
     )
+
+
+def pretrained(bands: int, classes: int, weights: Mapping[str, Path]) -> nn.Module:
+    """The network `spectral-mlp`, trained before on a related task: 600 of the digits, transposed.
+
+    It stands for a foundation model that sites fine-tune. Some of the 600 are tested later, the other way round; that
+    is alike for all methods.
+    """
+    network = build(bands, classes, weights)
+    network.load_state_dict(_related(bands, classes, torch.initial_seed()))
+    return network
+
+
+@cache
+def _related(bands: int, classes: int, seed: int) -> dict[str, Tensor]:
+    data = load_digits()
+    turned = data.images[:600].transpose(0, 2, 1).reshape(600, -1)
+    windows = ((turned - turned.mean(axis=0)) / 16).astype(np.float32)[..., None, None]
+    torch.manual_seed(seed)
+    network = build(bands, classes, {})
+    recipe = Training(optimiser="sgd", learning_rate=0.05, weight_decay=1e-4, steps=300)
+    train(network, windows, data.target[:600].astype(np.int64), recipe, None, seed, lambda stage, step, steps: None)
+    return network.state_dict()

@@ -6,9 +6,10 @@ Five sites with unlike shares of the ten digits (Dir(0.1)) train a network of 64
 steps, at a rate of 0.05 and a decay of 1e-4. In the control that is all; in the other settings the sites differ in one
 thing: weight decay from 1e-4 to 0.2, learning rate from 0.01 to 0.1, work from 5 to 80 steps, the decay of one site
 alone (0.2), the optimiser (AdamW at 2e-3 with a decay of 1e-2 at two sites), the age of the model that one site trains
-from (3 rounds), or the precision of one site's weights (8 bits). With "small start" the
-network starts as PyTorch makes it, with weights of less than half the size, and has to grow. A seed draws the sites'
-digits, the network's start and the order of the steps, alike for all methods: differences to FedAvg are paired.
+from (3 rounds), or the precision of one site's weights (8 bits). With "small start" the network starts as PyTorch makes
+it, with weights of less than half the size, and has to grow; with "pretrained" it comes from a related task. A seed
+draws the sites' digits, the network's start and the order of the steps, alike for all methods: differences to FedAvg
+are paired.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from benchmarks.wsa_federation import (
     predicted,
     wsa,
 )
-from models.wsa.networks import NETWORKS, Network
+from models.wsa.networks import NETWORKS
 from models.wsa.settings import Alignment, Bands, Settings, Training
 
 SITES, ROUNDS, STEPS, ALPHA = 5, 10, 20, 0.1
@@ -69,12 +70,15 @@ SETTINGS: Final[dict[str, list[dict[str, Any]]]] = {
     "control": [{}] * SITES,
 }
 PLIGHTS: Final = {"age": Plight(behind={"site-4": 3}), "precision": Plight(coarse=frozenset({"site-4"}))}
-_SMALL: Final = ", small start"
+STARTS: Final = {
+    ", small start": "benchmarks.digits_sites:small_start",
+    ", pretrained": "benchmarks.digits_sites:pretrained",
+}
 
 
 def recipes(setting: str) -> Recipes:
     """Site -> its recipe."""
-    changes = SETTINGS[setting.removesuffix(_SMALL)]
+    changes = SETTINGS[setting.partition(",")[0]]
     return {f"site-{index}": replace(RECIPE, **change) for index, change in enumerate(changes)}
 
 
@@ -83,8 +87,10 @@ def run(contender: Contender, setting: str, seed: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as scratch:
         sites, test = deal(SITES, ALPHA, seed, Path(scratch))
     settings = Settings(classes=CLASSES, network="spectral-mlp", init_seed=seed, bands=Bands(components=None))
-    small = setting.endswith(_SMALL)
-    with patch.dict(NETWORKS, {"spectral-mlp": Network(1, "benchmarks.digits_sites:small_start")} if small else {}):
+    network = NETWORKS["spectral-mlp"]
+    for suffix, builder in STARTS.items():
+        network = replace(network, builder=builder) if setting.endswith(suffix) else network
+    with patch.dict(NETWORKS, {"spectral-mlp": network}):
         plight = PLIGHTS.get(setting)
         model, spreads = federate(contender, settings, sites, recipes(setting), ROUNDS, seed, plight)
     truth, found = predicted(settings, model, test)
@@ -95,7 +101,7 @@ def main() -> None:
     """Prints a table for each setting, and one JSON document as the last line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wsa_digits", description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
-    named = [*SETTINGS, *(setting + _SMALL for setting in SETTINGS)]
+    named = [*SETTINGS, *(setting + start for setting in SETTINGS for start in STARTS)]
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=named)
     parser.add_argument("--methods", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
     options = parser.parse_args()

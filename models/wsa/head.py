@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from models.method import Arrays, RejectedUpdate, Update
 from models.wsa.networks import NETWORKS
-from models.wsa.published import PREFIX, ROUND
+from models.wsa.published import PREFIX, trained_rounds
 from models.wsa.settings import Settings
 
 _COUNTS: Final = PREFIX + "head.counts"  # (k,) float64: pixels of each class
 _TOTALS: Final = PREFIX + "head.totals"  # (k, d) float64: sums of their features
 _OUTER: Final = PREFIX + "head.outer"  # (d, d) float64: sum of all features' outer products
-_SHRINKAGE: Final = 0.1  # of the covariance towards a ball: a class has few pixels
+_SHRINKAGE: Final = 0.03  # of the covariance towards a ball: a class has few pixels
 _NEVER: Final = -1e4  # logit of a class that no site has; within the range of float16
 
 Floats = NDArray[np.float64]
@@ -33,9 +33,8 @@ Floats = NDArray[np.float64]
 
 def is_next(settings: Settings, previous: Arrays | None) -> bool:
     """Whether the round that starts from a global model fits the last layer instead of training."""
-    if settings.head_after is None or previous is None or ROUND not in previous:
-        return False
-    return int(previous[ROUND][0]) >= settings.head_after
+    after = settings.head_after
+    return after is not None and previous is not None and trained_rounds(previous) >= after
 
 
 def sums_of(features: Floats, labels: NDArray[np.int64], classes: int) -> dict[str, NDArray[np.generic]]:

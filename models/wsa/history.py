@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.method import Arrays
-from models.wsa.published import ROUND, weights_of
+from models.wsa.published import trained_rounds, weights_of
 from models.wsa.scope import Scopes, scopes_of
 
 _ROUNDS: Final = "rounds"  # (r,) int64: rounds of training that the site took part in, from 1
@@ -18,7 +18,7 @@ _SCOPES: Final = "scopes"  # (r, l, 2) float32: mean and deviation of each scope
 
 def added(state: Arrays, previous: Arrays, scopes: Scopes) -> dict[str, NDArray[np.generic]]:
     """A site's state with the scopes of what it trained from the global model `previous`."""
-    number = int(previous[ROUND][0]) + 1 if ROUND in previous else 1
+    number = trained_rounds(previous) + 1
     row = np.stack([scopes.means, scopes.deviations], axis=1).astype(np.float32)
     rounds = np.append(state.get(_ROUNDS, np.zeros(0, np.int64)), number)
     rows = np.concatenate([state.get(_SCOPES, np.zeros((0, *row.shape), np.float32)), row[None]])
@@ -39,7 +39,7 @@ def deviations(final: Arrays, states: Mapping[str, Arrays]) -> dict[str, NDArray
     if weights is None:
         return {}
     names = scopes_of(weights).names
-    found = np.full((len(names), int(final[ROUND][0]), len(states)), np.nan)
+    found = np.full((len(names), trained_rounds(final), len(states)), np.nan)
     for index, state in enumerate(states.values()):
         if _ROUNDS in state:
             found[:, state[_ROUNDS].astype(np.int64) - 1, index] = state[_SCOPES][:, :, 1].T

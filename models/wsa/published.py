@@ -52,6 +52,11 @@ def weights_of(published: Arrays | None) -> Weights | None:
     return weights if len(weights) else None
 
 
+def trained_rounds(published: Arrays) -> int:
+    """How many rounds have trained the network of a global model."""
+    return int(published[ROUND][0]) if ROUND in published else 0
+
+
 def besides(published: Arrays | None) -> dict[str, NDArray[np.generic]]:
     """What a global model holds besides the network."""
     return {name: published[name] for name in published or {} if published and name.startswith(PREFIX)}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import islice
+from typing import Final
 
 import numpy as np
 import torch
@@ -13,6 +16,8 @@ from models.hsi.epoch import Pull, epoch
 from models.method import Report
 from models.sformer.augmentation import turned
 from models.wsa.settings import Training
+
+_LEAST: Final = 0.02  # of the learning rate: a job that goes on after its last round still learns
 
 
 def train(
@@ -52,6 +57,14 @@ def train(
             losses.append(loss)
             report("training", len(losses), steps)
     return float(np.mean(losses[-per_epoch:]))
+
+
+def slowed(recipe: Training, trained: int) -> Training:
+    """The recipe of a round, after so many rounds of training."""
+    if recipe.cosine_rounds is None:
+        return recipe
+    share = (1 + math.cos(math.pi * min(trained / recipe.cosine_rounds, 1))) / 2
+    return replace(recipe, learning_rate=recipe.learning_rate * max(share, _LEAST))
 
 
 def _optimiser(network: nn.Module, recipe: Training) -> torch.optim.Optimizer:

@@ -122,7 +122,7 @@ def test_a_site_slows_down_with_the_rounds_that_have_trained(make_site):
     update = WSA.local_update(slow, make_site(0), model, {}, 0, _quiet).update
     faster = WSA.local_update(_settings(), make_site(0), model, {}, 0, _quiet).update
     moved, further = (np.abs(one["1.weight"] - model["1.weight"]).mean() for one in (update, faster))
-    assert moved < 0.1 * further
+    assert moved < 0.3 * further
 
 
 def test_the_same_seeds_give_the_same_update(make_site):
