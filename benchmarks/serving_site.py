@@ -10,7 +10,8 @@ from typing import Any
 
 from edge_client.bundle.files import read_files
 from edge_client.bundle.writing import write_tar
-from edge_client.compile.compiler import Request, compile_model
+from edge_client.compile.compiler import compile_model
+from edge_client.compile.request import Request
 from edge_client.config import Data, site_toml
 from edge_client.judging import COMPILED
 from edge_client.worker import Training
