@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,10 +84,7 @@ class Work:
             return self._trained(task, drawn)
 
     def _trained(self, task: Task, drawn: Draw) -> Measured:
-        spec = self.spec.model_copy(update={"seed": task.seed})
-        if not task.aligned:
-            off = {**spec.settings, "alignment": {"mode": "off"}}
-            spec = spec.model_copy(update={"settings": off})
+        spec = self.spec.model_copy(update={"seed": task.seed, "settings": _settings(self.spec, task)})
         scenes = {**drawn.fields, "pooled": drawn.whole}
         names = FIELDS if task.who == "fields" else (task.who,)
         sites = {name: SiteData((), name, {}, self.scratch, name, (scenes[name],)) for name in names}
@@ -94,6 +92,16 @@ class Work:
         if not task.map:
             return Measured(accuracy(drawn.truth, _classes(model, drawn.split.test), CLASSES))
         return measured_map(drawn, _classes(model, _all_pixels(drawn.whole)).reshape(drawn.whole.labels.shape))
+
+
+def _settings(spec: JobSpec, task: Task) -> dict[str, Any]:
+    settings = dict(spec.settings)
+    if not task.aligned:
+        settings["alignment"] = {"mode": "off"}
+    if task.who == "pooled":  # as many steps as all fields do together
+        training = settings["training"]
+        settings["training"] = {**training, "steps": training["steps"] * len(FIELDS)}
+    return settings
 
 
 def measured_map(drawn: Draw, found: NDArray[np.int16]) -> Measured:
