@@ -24,7 +24,8 @@ def quadrants(
     """
     drawn, scene = draw(kind, seed, window), load_scene()
     sites = {site: SiteData((), site, {}, scratch, site, (field,)) for site, field in drawn.fields.items()}
-    kept_apart = np.random.default_rng(0).random(scene.labels.shape) < 0.2
     labels, pixels = np.zeros_like(scene.labels), tuple(drawn.split.test.T)
+    fifth = np.random.default_rng(12345).permutation(labels.size)[: labels.size // 5]
+    kept_apart = np.isin(np.arange(labels.size), fifth).reshape(labels.shape)
     labels[pixels] = np.where(kept_apart[pixels] == validate, scene.labels[pixels], 0)
     return sites, replace(scene, labels=labels)

@@ -13,10 +13,10 @@ import argparse
 import json
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -30,35 +30,34 @@ from models.hsi.scene import Scene
 from models.hsi.window_svm import WindowSvm
 from models.method import SiteData
 from models.wsa.networks import NETWORKS
-from models.wsa.settings import Settings, Training
+from models.wsa.settings import Bands, Settings, Training
 
 ROUNDS: Final = 16
 WINDOW: Final = NETWORKS["sformer-small"].window
 _STEPS: Final = Training(steps=16, batch=16, augment=True)
 _COSINE: Final = replace(_STEPS, learning_rate=4e-3, cosine_rounds=ROUNDS)
+_NOISE: Final = Bands(order="noise")
 VARIANTS: Final = {
     "epoch": Settings(classes=CLASSES),
     "steps": Settings(classes=CLASSES, training=_STEPS),
     "cosine": Settings(classes=CLASSES, training=_COSINE),
     "demo": Settings(classes=CLASSES, training=_COSINE, head_after=ROUNDS),
+    "noise": Settings(classes=CLASSES, training=_COSINE, head_after=ROUNDS, bands=_NOISE),
 }
 
 
-def run(variant: str, kind: str, seed: int, *, validate: bool) -> dict[str, Any]:
-    """OA, AA and kappa on the whole scene's pixels of the federation, of each site alone, and of the pooled pixels."""
-    with tempfile.TemporaryDirectory() as scratch:
-        sites, test = quadrants(kind, WINDOW, seed, Path(scratch), validate=validate)
+def run(variant: str, kind: str, seed: int, *, validate: bool) -> Iterator[tuple[str, dict[str, float]]]:
+    """Who trained, and OA, AA and kappa on the whole scene's pixels: all sites together, the baseline, each, pooled."""
+    sites, test = quadrants(kind, WINDOW, seed, Path(tempfile.gettempdir()), validate=validate)
     settings = replace(VARIANTS[variant], init_seed=seed)
     pooled = replace(next(iter(sites.values())), site="pooled", scenes=(_labelled(sites),))
     steps = settings.training.steps
     longer = replace(settings.training, steps=steps and steps * len(sites))
-    return {
-        "variant": variant, "split": kind, "seed": seed, "pixels": int((test.labels > 0).sum()),
-        "federated": _tested(settings, sites, test, seed),
-        "pooled": _tested(replace(settings, training=longer), {"pooled": pooled}, test, seed),
-        "alone": {name: _tested(settings, {name: data}, test, seed) for name, data in sites.items()},
-        "svm": _baseline(pooled.scenes[0], test),
-    }  # fmt: skip
+    yield "federated", _tested(settings, sites, test, seed)
+    yield "svm", _baseline(pooled.scenes[0], test)
+    for name, data in sites.items():
+        yield name, _tested(settings, {name: data}, test, seed)
+    yield "pooled", _tested(replace(settings, training=longer), {"pooled": pooled}, test, seed)
 
 
 def _tested(settings: Settings, sites: Mapping[str, SiteData], test: Scene, seed: int) -> dict[str, float]:
@@ -96,7 +95,9 @@ def main() -> None:
     torch.set_num_threads(1)
     for variant in options.variants:
         for seed in options.seeds:
-            print(json.dumps(run(variant, options.split, seed, validate=options.validate)), flush=True)
+            for who, figures in run(variant, options.split, seed, validate=options.validate):
+                entry = {"variant": variant, "split": options.split, "seed": seed, "who": who, **figures}
+                print(json.dumps(entry), flush=True)
 
 
 if __name__ == "__main__":

@@ -102,4 +102,5 @@ def _fault(settings: Settings, previous: Arrays, arrays: Arrays) -> str:
             return f"the sums {name!r} are {array.dtype} of the shape {array.shape}, not float64 of the shape {shape}"
         if not np.isfinite(array).all():
             return f"the sums {name!r} hold NaN or infinity"
-    return "" if (arrays[_COUNTS].astype(np.float64) >= 0).all() else "it counts fewer than no pixels of a class"
+    counts = arrays[_COUNTS].astype(np.float64)
+    return "" if (counts >= 0).all() and counts.any() else "it counts no pixels at all, or fewer than none of a class"

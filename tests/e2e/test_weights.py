@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from edge_client.site_data import SiteReader
 from edgefed.local_federation import LocalFederation
 from edgefed.simulation import simulate
+from models.wsa.history import deviations
 from models.wsa.published import SPREAD
 from protos.artifacts import digest_of_file
 from protos.jobs import load_job
@@ -25,11 +26,12 @@ name = "fields"
 method = "wsa"
 seed = 3
 [rounds]
-count = 3
+count = 4
 sites = ["field-1", "field-2"]
 [wsa]
 classes = ["soil", "water", "corn"]
 network = "spectral-mlp"
+head_after = 2
 bands = { components = 5 }
 training = { optimiser = "sgd", learning_rate = 0.05, steps = 20 }
 alignment = { mode = "always" }
@@ -89,8 +91,8 @@ def test_the_live_job_ends_with_the_bytes_of_a_simulation(finished: Finished, tm
 
 
 def test_the_record_holds_the_spread_of_the_sites_scopes(finished: Finished) -> None:
-    first, *trained = (past["metrics"] for past in finished.status["history"])
-    assert first == {}
+    first, *trained, last = (past["metrics"] for past in finished.status["history"])
+    assert first == {} == last  # sums alone
     for metrics in trained:
         assert set(metrics) == {"scope_spread", "aligning", "scope_apart/field-1", "scope_apart/field-2"}
     printed = subprocess.run(
@@ -100,6 +102,17 @@ def test_the_record_holds_the_spread_of_the_sites_scopes(finished: Finished) -> 
     assert f"scope_spread {trained[-1]['scope_spread']:.3g}" in printed.stdout
     model = finished.federation.site_state("field-1") / "models" / "fields" / "global.safetensors"
     assert trained[-1]["scope_spread"] == pytest.approx(float(read_tensors(model)[SPREAD].mean()), rel=1e-5)
+
+
+def test_each_layers_scope_at_each_site_is_kept_over_the_rounds(finished: Finished) -> None:
+    models = {site: finished.federation.site_state(site) / "models" / "fields" for site in ("field-1", "field-2")}
+    final = read_tensors(models["field-1"] / "global.safetensors")
+    states = {site: read_tensors(model / "local.safetensors") for site, model in models.items()}
+    found = np.array(list(deviations(final, states).values()))
+    assert found.shape == (2, 2, 2)  # layers, rounds of training, sites
+    spreads = (found.std(axis=2) / found.mean(axis=2)).mean(axis=0)
+    recorded = [past["metrics"]["scope_spread"] for past in finished.status["history"][1:3]]
+    assert spreads == pytest.approx(recorded, rel=1e-4)
 
 
 def test_a_few_numbers_a_layer_are_all_that_alignment_costs(finished: Finished) -> None:

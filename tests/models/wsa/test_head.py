@@ -80,11 +80,12 @@ def test_a_job_fits_the_layer_when_its_rounds_of_training_are_done(make_site):
 
 @pytest.mark.parametrize("change", [
     {"wsa.head.counts": np.array([1.0, -1.0, 2.0])},
+    {"wsa.head.counts": np.zeros(3)},
     {"wsa.head.outer": np.full((4, 4), np.nan)},
     {"wsa.head.totals": np.zeros((3, 5))},
     {"wsa.head.totals": np.zeros((3, 4), np.float32)},
     {"5.weight": np.zeros((3, 4), np.float32)},
-], ids=["below nothing", "NaN", "another width", "another type", "weights"])  # fmt: skip
+], ids=["below nothing", "no pixel", "NaN", "another width", "another type", "weights"])  # fmt: skip
 def test_what_are_no_sums_is_refused_and_left_out(change):
     features, labels = _pixels(40)
     good = sums_of(features, labels, 3)
