@@ -1,8 +1,4 @@
-"""Pure changes of a batch of windows that leave the class of each window's pixel what it is.
-
-b is the batch, c the components, s the side of a window, whose pixel lies at the index s // 2 of rows and columns.
-Randomness comes from the generator alone.
-"""
+"""A change of windows that leaves the class of each window's pixel what it is."""
 
 from __future__ import annotations
 
@@ -21,15 +17,13 @@ _TURNS: tuple[Callable[[Tensor], Tensor], ...] = (
 
 
 def turned(windows: Tensor, generator: Generator) -> Tensor:
-    """Each window, with probability 1/2, mirrored in one of two ways or rotated in one of three, as the paper does."""
+    """Each of the windows (b, c, s, s), with probability 1/2, mirrored in one of two ways or rotated in one of three.
+
+    That is what the paper does.
+    """
     ways = torch.randint(10, (len(windows),), generator=generator)
     changed = windows.clone()
     for way, change in enumerate(_TURNS):
         chosen = ways == way
         changed[chosen] = change(windows[chosen])
     return changed
-
-
-def noisy(windows: Tensor, deviation: float, generator: Generator) -> Tensor:
-    """Independent noise in every pixel and component."""
-    return windows + deviation * torch.randn(windows.shape, generator=generator)

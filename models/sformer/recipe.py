@@ -12,7 +12,7 @@ _STRICT: Final = {"extra": "forbid"}
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """AdamW on the cross-entropy of shuffled batches.
+    """AdamW on the cross-entropy of shuffled batches of windows that are mirrored and rotated at random.
 
     Attributes:
         epochs: passes over the training windows.
@@ -21,8 +21,6 @@ class Recipe:
         batch: windows in a step.
         warm_up: epochs in which the learning rate rises to its highest.
         schedule: the learning rate stays, or falls to 0 along a cosine.
-        turn: windows are mirrored and rotated.
-        noise: deviation of what is added to every component of every pixel; for whitened components.
     """
 
     __pydantic_config__ = _STRICT
@@ -33,8 +31,6 @@ class Recipe:
     batch: Annotated[int, Ge(2), Le(65_536)] = 64
     warm_up: Annotated[int, Ge(0), Le(1_000)] = 2
     schedule: Literal["constant", "cosine"] = "cosine"
-    turn: bool = True
-    noise: Annotated[float, Ge(0), Le(10)] = 0.0
 
 
 PAPER_RECIPE: Final = Recipe(

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from models.hsi.epoch import epoch
 from models.method import Report, derive_seed
-from models.sformer.augmentation import noisy, turned
+from models.sformer.augmentation import turned
 from models.sformer.network import SFormer
 from models.sformer.recipe import Recipe
 
@@ -79,7 +79,7 @@ def train_epoch(training: Training, windows: NDArray[np.float32], labels: NDArra
     steps = max(1, min(round(len(labels) / recipe.batch), len(labels) // 2))
     taken = epoch(
         training.network, training.optimiser, torch.from_numpy(windows), torch.from_numpy(labels), steps, generator,
-        change=lambda batch: augmented(batch, recipe, generator),
+        change=lambda batch: turned(batch, generator),
     )  # fmt: skip
     for step in range(steps):
         rate = learning_rate(recipe, training.epoch + step / steps)
@@ -99,13 +99,6 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
         return recipe.learning_rate
     done = (epoch - recipe.warm_up) / max(recipe.epochs - recipe.warm_up, 1)
     return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
-
-
-def augmented(windows: Tensor, recipe: Recipe, generator: Generator) -> Tensor:
-    """Windows (b, c, s, s) as the recipe changes them."""
-    if recipe.turn:
-        windows = turned(windows, generator)
-    return noisy(windows, recipe.noise, generator) if recipe.noise else windows
 
 
 def to_arrays(training: Training) -> dict[str, NDArray[np.generic]]:

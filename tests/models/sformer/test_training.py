@@ -36,7 +36,7 @@ def test_classes_are_told_apart_when_trained(examples: Examples) -> None:
 
 
 def test_weights_are_the_same_when_training_goes_on_after_a_break(examples: Examples) -> None:
-    recipe = Recipe(epochs=4, batch=16, noise=0.1)
+    recipe = Recipe(epochs=4, batch=16)
     whole = begin(network(), recipe)
     for _ in range(4):
         train_epoch(whole, *examples, seed=3)
