@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.indian_pines import CLASSES, quadrants
 from benchmarks.peer_environments import PEERS
+from benchmarks.processes import cpu_s, with_descendants
 from benchmarks.result import Result
 from edge_client.site_data import SiteReader
 from edgefed.local_federation import LocalFederation
@@ -18,7 +19,7 @@ from models.wsa.networks import NETWORKS
 from protos.jobs import load_job
 from protos.tensors import read_tensors
 
-_ROUNDS = 20
+_ROUNDS = 40
 _WARM = 2  # the first adds up bands; in the second the sites load their networks
 _JOB = """
 name = "fields"
@@ -34,17 +35,21 @@ _SITE = '[data]\ncube = "field.npz"\nlabels = "field.npz"\n[egress]\nallow = ["w
 
 
 def run() -> list[Result]:
-    """Seconds a round, beside what one site does in it: there is next to no training in either."""
+    """Seconds a round, beside what one site does in it, and processor time: there is next to no training in them."""
     PEERS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=PEERS) as folder:
         with LocalFederation(Path(folder).resolve(), environment={"EDGEFED_THREADS": "1"}) as running:
             job_file = _start(running)
-            status = running.job("watch", running.submit(job_file))
+            job = running.submit(job_file)
+            cpu = _cpu_of_a_round(running, job)
+            status = running.job("watch", job)
         rounds = [past["seconds"] for past in status["history"]][_WARM:]
         alone = _alone(sorted((running.folder / "sites").iterdir())[0], job_file)
     return [
         Result(name="wsa_round.seconds", unit="s", peer_name="the work of one of the four sites in it, in one process",
                ours=rounds, peer=alone, limit=0.5),
+        Result(name="wsa_round.cpu_seconds", unit="s", peer_name="of all processes together, whatever else runs",
+               ours=[cpu]),
     ]  # fmt: skip
 
 
@@ -60,6 +65,18 @@ def _start(running: LocalFederation) -> Path:
     job_file = running.folder / "job.toml"
     job_file.write_text(_JOB.format(rounds=_ROUNDS, classes=list(CLASSES)))
     return job_file
+
+
+def _cpu_of_a_round(running: LocalFederation, job: str) -> float:
+    """Processor time of coordinator, agents and their workers, by the mean of the rounds after the first ones."""
+    names = ["coordinator", *(folder.name for folder in (running.folder / "sites").iterdir())]
+    marks = []
+    for wanted in (_WARM, _ROUNDS // 2):
+        while (done := len(running.job("show", job)["history"])) < wanted:
+            time.sleep(0.5)
+        marks.append((done, sum(cpu_s(pid) for name in names for pid in with_descendants(running.pid(name)))))
+    (first, before), (last, after) = marks
+    return (after - before) / (last - first)
 
 
 def _alone(site: Path, job_file: Path) -> list[float]:

@@ -7,6 +7,7 @@ from html import escape
 
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 24, 44, 52
+_LONGEST_NAME = 36  # characters
 _COLOURS = ("#b3402e", "#1d6fa5", "#2d7d46")  # told apart without colour vision by their darkness and by the legend
 
 
@@ -44,12 +45,15 @@ def _frame(ends: tuple[str, str], low: float, high: float) -> str:
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{loss:.3g}</text>')
     bottom = _HEIGHT - _BOTTOM + 20
-    parts.append(f'<text x="{_LEFT}" y="{bottom}">{escape(ends[0])}</text>')
-    parts.append(
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{bottom + 20}" text-anchor="middle">cross-entropy</text>'
-    )
-    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{bottom}" text-anchor="end">{escape(ends[1])}</text>')
+    parts.append(f'<text x="{_LEFT}" y="{bottom}">{escape(_short(ends[0]))}</text>')
+    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{bottom}" text-anchor="end">{escape(_short(ends[1]))}</text>')
+    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="26" text-anchor="end">cross-entropy on the way</text>')
     return "".join(parts)
+
+
+def _short(name: str) -> str:
+    """The end of a path tells models apart, and two whole ones do not fit side by side."""
+    return name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
 
 
 def _x(share: float) -> float:

@@ -52,11 +52,11 @@ def read_polygons(path: Path, cube: CubeFile, classes: tuple[str, ...]) -> Label
         InvalidInput: no such features, none in the scene, an unknown class, or a pixel of two classes.
     """
     features, crs = _features(path)
-    names = _class_names(path, ((feature.get("properties") or {}).get("class") for feature in features), classes)
+    names = _class_names(path, [name for name, _ in features], classes)
     rasterio, place = rasterio_for(path), cube.georeference or _IN_PIXELS
     labels = np.zeros(cube.shape[:2], np.int16)
     for number, name in enumerate(names, start=1):
-        shapes = [feature["geometry"] for feature in features if feature["properties"]["class"].strip() == name]
+        shapes = [shape for said, shape in features if said.strip() == name]
         if not shapes:
             continue
         try:
@@ -72,10 +72,12 @@ def read_polygons(path: Path, cube: CubeFile, classes: tuple[str, ...]) -> Label
     return labels, names
 
 
-def _features(path: Path) -> tuple[list[dict[str, Any]], str]:
+def _features(path: Path) -> tuple[list[tuple[Any, Any]], str]:
+    """Class and geometry of each feature, and the system of their coordinates."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        features = [feature for feature in content["features"] if feature["geometry"]["type"] in _GEOMETRIES]
+        found = [feature for feature in content["features"] if feature["geometry"]["type"] in _GEOMETRIES]
+        features = [((feature.get("properties") or {}).get("class"), feature["geometry"]) for feature in found]
         crs = str(content.get("crs", {}).get("properties", {}).get("name", _LONGITUDE_LATITUDE))
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
@@ -105,9 +107,11 @@ def _place(path: Path, number: int, line: dict[str, str], cube: CubeFile) -> tup
 
 
 def _class_names(path: Path, found: Iterable[Any], classes: tuple[str, ...]) -> tuple[str, ...]:
-    named = [name.strip() if isinstance(name, str) else "" for name in found]
-    if not named or "" in named:
-        raise InvalidInput(f'{path}: entry {named.index("") + 1 if named else 1} has no name in "class"')
+    named = [name.strip() if isinstance(name, str) and name.isprintable() else "" for name in found]
+    if not named:
+        raise InvalidInput(f"{path} has no labels in it")
+    if "" in named:
+        raise InvalidInput(f'{path}: entry {named.index("") + 1} has no name in "class"')
     if classes and (foreign := sorted(set(named) - set(classes))):
         raise InvalidInput(f"{path} names the class {foreign[0]!r}; site.toml declares {', '.join(classes)}")
     return classes or tuple(sorted(set(named)))

@@ -22,7 +22,7 @@ def open_envi_cube(path: Path) -> CubeFile:
         InvalidInput: header or image are missing or damaged, or the image is not as long as the header says.
     """
     header, image = read_header(_header_of(path)), _image_of(path)
-    values = _mapped(header, image)
+    _mapped(header, image)
     wavelengths, good = header.numbers("wavelength"), header.numbers("bbl")
     ignored = header.entries.get("data ignore value")
     try:
@@ -33,7 +33,8 @@ def open_envi_cube(path: Path) -> CubeFile:
         path,
         (header.lines, header.samples, header.bands),
         header.dtype.newbyteorder("="),
-        lambda start, stop: _native(values[start:stop]),
+        # Mapped anew for each part: pages that were read would stay, and count as memory of this process.
+        lambda start, stop: _native(_mapped(header, image)[start:stop]),
         np.ones(header.bands, bool) if good is None else np.array(good) != 0,
         None if wavelengths is None else nanometres(np.array(wavelengths), header.entries.get("wavelength units", "")),
         no_data,

@@ -10,6 +10,7 @@ from edge_client.cubes.colours import colours
 
 _LONGEST_PX = (512, 4096)  # the map is enlarged or reduced until its longer side lies in here
 _LINE_PX, _SWATCH_PX, _MARGIN_PX, _TEXT_PX = 26, 18, 14, 15
+_LONGEST_NAME = 48  # characters
 _NO_CLASS = "no data"
 
 
@@ -20,8 +21,12 @@ def draw_map(classes: NDArray[np.integer], names: tuple[str, ...]) -> Image.Imag
     # What has no class comes last, where there is such a thing at all.
     lines = [(names[number - 1], number) for number in range(1, len(names) + 1) if counts[number]]
     lines += [(_NO_CLASS, 0)] if counts[0] else []
-    texts = [(f"{name}  {100 * counts[number] / classes.size:.1f} %", number) for name, number in lines]
+    texts = [(f"{_short(name)}  {100 * counts[number] / classes.size:.1f} %", number) for name, number in lines]
     return _with_legend(picture, texts, colours(len(names)))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _fitted(picture: Image.Image) -> Image.Image:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge_client.cubes.colours import colours
 from edge_client.cubes.cube_file import Georeference
 from edge_client.cubes.georeference import rasterio_for
+from edge_client.plain import one_line
 from protos.errors import InvalidInput
 
 _NO_CLASS = "no data"
@@ -36,7 +37,7 @@ def write_geotiff(path: Path, classes: NDArray[np.integer], names: tuple[str, ..
         raster.write(classes.astype(np.uint8), 1)
         raster.write_colormap(1, palette)
         raster.update_tags(**{f"CLASS_{number}": name for number, name in enumerate(names, start=1)})
-    categories = "".join(f"<Category>{escape(name)}</Category>" for name in (_NO_CLASS, *names))
+    categories = "".join(f"<Category>{escape(one_line(name))}</Category>" for name in (_NO_CLASS, *names))
     band = f'<PAMRasterBand band="1"><CategoryNames>{categories}</CategoryNames></PAMRasterBand>'
     _write(path.with_name(path.name + ".aux.xml"), f"<PAMDataset>{band}</PAMDataset>\n")
 
@@ -48,7 +49,7 @@ def write_envi(path: Path, classes: NDArray[np.integer], names: tuple[str, ...],
         InvalidInput: over 255 classes, or the file cannot be written.
     """
     palette = _palette(names)
-    plain = [_SEPARATORS.sub(" ", name).strip() for name in (_NO_CLASS, *names)]
+    plain = [_SEPARATORS.sub(" ", one_line(name)).strip() for name in (_NO_CLASS, *names)]
     with _created(path, "ENVI", classes, place) as raster:
         raster.write(classes.astype(np.uint8), 1)
     header = path.with_suffix(".hdr")

@@ -60,8 +60,11 @@ def check_labels(labels: NDArray[np.integer], cube_shape: tuple[int, ...], class
     rows, columns = cube_shape[:2]
     if labels.shape != (rows, columns):
         raise ValueError(_misfit(labels.shape, cube_shape))
-    if not class_names or "" in map(str.strip, class_names) or len(set(class_names)) != len(class_names):
-        raise ValueError(f"classes need names, each another one: {', '.join(class_names) or 'there is none'}")
+    written = all(name.strip() and name.isprintable() for name in class_names)
+    if not class_names or not written or len(set(class_names)) != len(class_names):
+        raise ValueError(
+            f"classes need names, each another one: {', '.join(map(repr, class_names)) or 'there is none'}"
+        )
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < UNLABELLED or highest > len(class_names):
         foreign = sorted({int(value) for value in np.unique(labels)} - set(range(len(class_names) + 1)))

@@ -17,6 +17,7 @@ from models.method import SiteData
 from protos.errors import InvalidInput
 from protos.jobs import JobSpec, job_from_table, job_to_json
 from protos.tensors import read_tensors
+from tests.edge_client.cubes.files import write_envi
 
 EGRESS = '[egress]\nallow = ["weights"]\nmax_bytes = 1_000_000\n'
 CLASSES = ("corn", "soy", "wood")
@@ -97,6 +98,44 @@ def test_a_site_of_unknown_wavelengths_is_refused_by_name(site: Path) -> None:
     assert error["kind"] == "Unusable" and "nothing says which this scene's 8 bands have" in error["message"]
 
 
+def test_several_cubes_share_what_is_said_beside_them(site: Path) -> None:
+    with np.load(site / "scene.npz") as scene:
+        cube, labels = scene["cube"], scene["gt"]
+    np.savez(site / "other.npz", cube=cube[:12, ::-1], flags=cube[:2], gt=labels[:12, ::-1])
+    text = 'bad_bands = [1]\nclasses = ["corn", "soy", "wood"]\n'
+    text += '[[data.scenes]]\ncube = "scene.npz"\nlabels = "scene.npz"\n'
+    text += '[[data.scenes]]\ncube = "other.npz"\nlabels = "other.npz"\nvariable = "cube"\nbad_bands = [2]\n'
+    say(site, text)
+    reader = SiteReader()
+    first, second = read(site, reader).scenes
+    assert first.cube.shape == (24, 30, 7) and (first.cube == cube[:, :, 1:]).all()
+    assert second.cube.shape == (12, 30, 7) and (second.cube == cube[:12, ::-1, [0, *range(2, 8)]]).all()
+    assert read(site, reader).scenes[0] is first
+    done = ask(site, "update", round=1, out=str(site / "sums.safetensors"), **{"global": None})
+    assert done["result"]["weight"] == 24 * 20 + 12 * 20
+    data = load_site_config(site).data
+    assert data.of_cube(site / "other.npz").variable == "cube" and data.of_cube(site / "new.npz").bad_bands == ((1, 1),)
+
+
+def test_one_cube_or_several_not_both(site: Path) -> None:
+    say(site, 'cube = "scene.npz"\n[[data.scenes]]\ncube = "scene.npz"\nlabels = "scene.npz"\n')
+    with pytest.raises(InvalidInput, match=r"cube and labels stand in each of \[\[data\.scenes\]\]"):
+        load_site_config(site)
+    say(site, '[[data.scenes]]\ncube = "scene.npz"\n')
+    assert "set [data] cube and labels in site.toml" in ask(site, "declare")["error"]["message"]
+
+
+def test_a_scene_is_read_again_when_the_image_beside_its_header_changes(site: Path) -> None:
+    with np.load(site / "scene.npz") as scene:
+        cube = scene["cube"]
+    write_envi(site / "scene.img", cube)
+    say(site, 'cube = "scene.hdr"\nlabels = "scene.npz"\n')
+    reader = SiteReader()
+    first = read(site, reader)
+    (site / "scene.img").write_bytes((site / "scene.img").read_bytes()[::-1])
+    assert read(site, reader).fingerprint != first.fingerprint
+
+
 def test_every_fault_of_the_table_is_told(site: Path) -> None:
     say(site, 'cube = "scene.npz"\nbands = ["1_5"]\nbad_bands = [1.5]\nwavelengths = [-1]\nlables = "x"\n')
     with pytest.raises(InvalidInput) as error:
@@ -106,7 +145,8 @@ def test_every_fault_of_the_table_is_told(site: Path) -> None:
 
 
 def test_the_comments_of_a_new_site_are_a_table_that_is_read(site: Path) -> None:
-    lines = site_toml(NO_DATA).partition("# Several cubes")[0].splitlines() + ["[egress]", "allow = []", "max_bytes = 1"]
+    said = site_toml(NO_DATA).partition("# Several cubes")[0].splitlines()
+    lines = [*said, "[egress]", "allow = []", "max_bytes = 1"]
     keys = ("cube", "labels", "classes", "bands", "bad_bands", "no_data", "wavelengths", "variable")
     freed = [
         line.removeprefix("# ") if line.startswith(tuple(f"# {key} = " for key in keys)) else line for line in lines

@@ -103,5 +103,13 @@ def test_the_picture_shows_each_pixel_in_its_colour_beside_a_legend(tmp_path: Pa
         assert again.size == picture.size
 
 
+def test_a_long_name_is_shortened_in_the_legend_and_whole_in_the_files(tmp_path: Path, classes: np.ndarray) -> None:
+    names = ("soÿ <b>[red]</b> & \x1b", "s", "w" * 200)
+    assert draw_map(classes, names).width < 512 + 800
+    write_geotiff(tmp_path / "map.tif", classes, names, None)
+    listed = [item.text for item in ElementTree.parse(tmp_path / "map.tif.aux.xml").iter("Category")]
+    assert listed == ["no data", "soÿ <b>[red]</b> & ", "s", "w" * 200]
+
+
 def test_many_classes_have_colours_of_their_own() -> None:
     assert len(np.unique(colours(60), axis=0)) == 61

@@ -134,6 +134,9 @@ def test_wavelengths_that_do_not_fit_tell_of_a_transposed_cube(tmp_path: Path, m
         ("samples = 30", "samples = 999999999999999999", "samples"),
         ("bands   = 8", "bands   = 0", "no number from 1 up"),
         ("bands   = 8", "bands   = 80", r"promises 115200: 24 x 30 pixels, 80 bands of uint16; one of them is damaged"),
+        ("bands   = 8", "bands   = 7", r"has 11520 bytes, and its header .* promises 10080"),
+        ("data type = 12", "data type = 1", "promises 5760"),
+        ("byte order = 0", "byte order = 2", "byte order '2'; it is 0 or 1"),
         ("data type = 12", "data type = 6", "data type 6; integers and real floats"),
         ("interleave = bsq", "interleave = bqs", "one of bsq, bil, bip"),
         ("a scene}", "a scene", "brace of 'description' is not closed"),
@@ -151,6 +154,45 @@ def test_a_corrupt_header_is_told_by_its_fault(tmp_path: Path, made: Made, old: 
         open_cube(header)
 
 
+def test_a_header_may_begin_with_a_mark_and_end_its_lines_as_windows_does(tmp_path: Path, made: Made) -> None:
+    header = write_envi(tmp_path / "a.img", made[0])
+    header.write_bytes(b"\xef\xbb\xbf" + header.read_bytes().replace(b"\n", b"\r\n"))
+    assert (all_of(header) == made[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("Nanometers", 1), ("nm", 1), ("um", 1000), ("μm", 1000), ("Unknown", 1), ("", 1)]
+)
+def test_wavelengths_are_read_in_the_unit_of_the_header(tmp_path: Path, made: Made, unit: str, factor: float) -> None:
+    listed = ", ".join(f"{value / factor:g}" for value in WAVELENGTHS)
+    more = f"wavelength = {{{listed}}}\nwavelength units = {unit}\n"
+    found = open_cube(write_envi(tmp_path / "a.img", made[0], more=more)).wavelengths
+    assert found is not None and np.allclose(found, WAVELENGTHS)
+
+
+def test_numbers_that_are_no_lengths_are_no_wavelengths(tmp_path: Path, made: Made) -> None:
+    more = f"wavelength = {{{LISTED}}}\nwavelength units = Index\n"
+    assert open_cube(write_envi(tmp_path / "a.img", made[0], more=more)).wavelengths is None
+
+
+def test_micrometres_of_eight_bits_do_not_overflow(tmp_path: Path, made: Made) -> None:
+    np.savez(tmp_path / "a.npz", cube=made[0], wavelength_um=np.arange(1, 9, dtype=np.uint8))
+    found = open_cube(tmp_path / "a.npz").wavelengths
+    assert found is not None and found.tolist() == [1000.0 * number for number in range(1, 9)]
+
+
+def test_what_a_file_claims_to_hold_is_not_read_before_it_is_asked_for(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        file.create_dataset("cube", shape=(10_000, 100_000, 100_000), dtype="u2", chunks=(1, 100, 100))
+    assert open_cube(tmp_path / "a.mat").shape == (100_000, 100_000, 10_000)
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4)))
+    header = (tmp_path / "a.npy").read_bytes().replace(b"(2, 3, 4), }     ", b"(2, 3, 4000000), }")
+    (tmp_path / "a.npy").write_bytes(header)
+    with pytest.raises(InvalidInput, match=r"a\.npy is damaged"):
+        open_cube(tmp_path / "a.npy")
+
+
 def test_damaged_files_of_every_format_are_refused_by_name(tmp_path: Path, made: Made) -> None:
     scipy.io.savemat(tmp_path / "five.mat", {"scene": made[0]}, do_compression=True)
     np.savez(tmp_path / "zip.npz", cube=made[0])
@@ -162,7 +204,7 @@ def test_damaged_files_of_every_format_are_refused_by_name(tmp_path: Path, made:
         path.write_bytes(path.read_bytes()[:700])
         with pytest.raises(InvalidInput, match=name):
             open_cube(path).rows(0, 24)
-    with pytest.raises(InvalidInput, match=r"objects.npz .* no numpy file of plain arrays"):
+    with pytest.raises(InvalidInput, match=r"objects.npz .* no numpy file of plain arrays: objects are never read"):
         open_cube(tmp_path / "objects.npz")
 
 

@@ -1,6 +1,8 @@
 import json
 import logging
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from edge_client.cubes import scene_file
 from edge_client.cubes.scene_file import load_scene
 from edge_client.cubes.settings import CubeSettings
 from models.hsi.scene import Scene
-from protos.errors import InvalidInput
+from protos.errors import InvalidInput, StateError
 from tests.edge_client.cubes.conftest import NAMES, Made
 from tests.edge_client.cubes.files import write_envi, write_mat73, write_tiff
 
@@ -152,6 +154,29 @@ def test_a_large_cube_is_kept_in_a_file(folder: Folder, made: Made, monkeypatch:
     assert isinstance(scene.cube, np.memmap) and (scene.cube == made[0]).all()
 
 
+def test_a_large_cube_is_refused_where_the_disk_has_no_room(
+    folder: Folder, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scene_file, "IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
+    with pytest.raises(StateError, match=r"MiB of room, and .*cube\.npz needs"):
+        folder.load(*made)
+
+
+def test_names_that_a_file_says_itself_are_not_overruled(
+    folder: Folder, made: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    np.savez(folder.path / "named.npz", gt=made[1], class_names=NAMES)
+    scene = folder.load(*made, labels="named.npz", classes=("wood", "corn", "soy"))
+    assert scene.class_names == NAMES and "named.npz names its classes itself" in caplog.text
+
+
+def test_a_class_without_a_name_is_refused(folder: Folder, made: Made) -> None:
+    for name in (" ", "so\x1by", "corn"):
+        with pytest.raises(InvalidInput, match="classes need names"):
+            folder.load(*made, classes=("corn", name, "wood"))
+
+
 def test_a_site_that_names_no_cube_or_no_labels_is_told(folder: Folder, made: Made) -> None:
     with pytest.raises(InvalidInput, match=r"set .data. cube"):
         folder.load(*made, cube=None)
@@ -179,6 +204,9 @@ def test_points_are_read_by_row_and_by_coordinate(folder: Folder, made: Made) ->
         ("row,column,class\n3,7,wood\n3,7,corn\n", "line 3: 1 pixels are both corn and wood"),
         ("row,column,class\n3,x,wood\n", "its columns are row, column, class or x, y, class"),
         ("row,column,class\n3,7,\n", 'entry 1 has no name in "class"'),
+        ("row,column,class\n3,7,\x00\n", 'entry 1 has no name in "class"'),
+        ("row,column,class\n-1,7,wood\n", "line 2: row -1, column 7 lies outside"),
+        ("row,column,class\n", "has no labels in it"),
         ("a,b\n1,2\n", 'no name in "class"'),
         ("x,y,class\n1,2,wood\n", "no georeference; give row and column"),
     ],
@@ -234,7 +262,8 @@ def test_faulty_polygons_are_told(folder: Folder, made: Made) -> None:
         folder.load(*made, labels=geojson(folder.path, ("wood", box(200, 3, 205, 7))))
     with pytest.raises(InvalidInput, match="cannot be drawn"):
         folder.load(*made, labels=geojson(folder.path, ("wood", [[0, 1]])))
-    for text in ("{", "[]", '{"features": []}', '{"features": [{"geometry": null}]}'):
+    odd = '{"features": [{"geometry": {"type": "Point", "coordinates": [1, 1]}, "properties": [1]}]}'
+    for text in ("{", "[]", '{"features": []}', '{"features": [{"geometry": null}]}', odd):
         (folder.path / "b.json").write_text(text)
         with pytest.raises(InvalidInput, match=r"b\.json"):
             folder.load(*made, labels="b.json")
