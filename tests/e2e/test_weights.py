@@ -112,7 +112,7 @@ def test_each_layers_scope_at_each_site_is_kept_over_the_rounds(finished: Finish
     assert found.shape == (2, 2, 2)  # layers, rounds of training, sites
     spreads = (found.std(axis=2) / found.mean(axis=2)).mean(axis=0)
     recorded = [past["metrics"]["scope_spread"] for past in finished.status["history"][1:3]]
-    assert spreads == pytest.approx(recorded, rel=1e-4)
+    assert spreads == pytest.approx(recorded, abs=1e-6)  # kept as float32
 
 
 def test_a_few_numbers_a_layer_are_all_that_alignment_costs(finished: Finished) -> None:
