@@ -22,8 +22,9 @@ from benchmarks.peer_environments import ANOMALIB, PEERS, PeerMissing, environme
 from benchmarks.result import Result
 from edge_client.bench.processor import processor_from_cpuinfo
 from edge_client.compile.export import export
-from edge_client.compiled.onnxruntime import CPU, OnnxRuntimeRunner
+from edge_client.compiled.onnxruntime import OnnxRuntimeRunner
 from edge_client.compiled.runner import RawScores, Runner
+from edge_client.compiled.session import CPU
 from edge_client.judge import judgements
 from edge_client.prove.precision import Choice
 from edge_client.threads import VARIABLE

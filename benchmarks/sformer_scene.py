@@ -15,8 +15,8 @@ from models.hsi.projection import fit, fit_against_noise
 from models.hsi.scene import Scene
 from models.hsi.splits import Split
 from models.hsi.windows import Pixels, cut
-from models.sformer.inference import logits
 from models.sformer.network import SFormer
+from models.wsa.inference import logits
 
 _AT_ONCE = 64
 

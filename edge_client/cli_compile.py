@@ -16,7 +16,9 @@ import typer
 from edge_client.cli_detect import NO_THRESHOLD
 
 if TYPE_CHECKING:  # imported in the command: `edgefed --help` must not wait for torch
-    from edge_client.compile.compiler import Compiled
+    from edge_client.compile.request import Compiled
+    from edge_client.prove.certificate import Parity
+    from edge_client.prove.pixels import PixelParity
     from models.method import Report
 
 
@@ -31,7 +33,7 @@ class Backend(StrEnum):
 
 
 class Precision(StrEnum):
-    """Of the backbone; distances are float32 in all of them."""
+    """Of a detector's backbone; distances are float32 in all of them. Classifiers of pixels are float32."""
 
     FP32 = "fp32"
     FP16 = "fp16"
@@ -52,7 +54,8 @@ def compile_(
 ) -> None:
     """Compile the installed model for this machine, prove that it decides as the trained one, and pack it.
 
-    A precision that changes decisions is refused: float32 is kept, and the exit code is 5 or 6.
+    Models that judge images and models that classify the pixels of cubes are compiled alike; the latter run in float32,
+    on ONNX Runtime. A precision that changes decisions is refused: float32 is kept, and the exit code is 5 or 6.
     """
     from edge_client.state import default_root
     from edge_client.threads import bound_threads
@@ -61,7 +64,8 @@ def compile_(
     from protos.errors import InvalidInput
 
     try:
-        from edge_client.compile.compiler import Request, compile_model
+        from edge_client.compile.compiler import compile_model
+        from edge_client.compile.request import Request
     except ModuleNotFoundError as error:
         raise InvalidInput(f"compiling needs {error.name}, which is not here: pip install 'edgefed[train]'") from error
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # a coordinator that is away is told in one line of our own
@@ -69,38 +73,54 @@ def compile_(
 
     request = Request(state or default_root(), job, backend.value, precision.value, allow_fallback)
     with _progress() as report:
-        compiled = compile_model(request, report)
-    _print(compiled, try_to_sign(request.root, compiled.folder), as_json=as_json)
-    if compiled.choice.refused:
-        raise compiled.choice.refused
+        folder, compiled = compile_model(request, report)
+    _print(folder, compiled, try_to_sign(request.root, folder), as_json=as_json)
+    if compiled.refused:
+        raise compiled.refused
 
 
-def _print(compiled: Compiled, unsigned: str | None, *, as_json: bool) -> None:
-    timings, parity = compiled.timings, compiled.choice.parity
+def _print(folder: Path, compiled: Compiled, unsigned: str | None, *, as_json: bool) -> None:
+    from edge_client.compile.request import CompiledDetector
+
+    timings = compiled.timings
+    note = (compiled.calibration or NO_THRESHOLD) if isinstance(compiled, CompiledDetector) else None
     if as_json:
         document = {
             "job": compiled.job,
-            "bundle": str(compiled.folder),
-            "backend": compiled.choice.runner.backend,
-            "device": compiled.choice.runner.device,
-            "threshold_note": str(compiled.calibration) if compiled.calibration else NO_THRESHOLD,
+            "bundle": str(folder),
+            "backend": compiled.backend,
+            "device": compiled.device,
+            **({"threshold_note": str(note)} if note else {}),
             "signed": unsigned is None,
             "unsigned_because": unsigned,
             "seconds": asdict(timings),
-            "parity": parity.model_dump(mode="json"),
+            "parity": compiled.parity.model_dump(mode="json"),
         }
         typer.echo(json.dumps(document))
         return
+    _print_parity(compiled.parity)
+    if note:
+        typer.echo(note)
+    graph = f"exported in {timings.export:.1f} s" if timings.exported else "kept from an earlier memory"
+    swap = "" if timings.swap is None else f"; another memory takes {1000 * timings.swap:.2f} ms"
+    typer.echo(f"graph: {graph}; loaded in {timings.load:.2f} s{swap}")
+    typer.echo(f"{folder}: {compiled.parity.precision} on {compiled.backend}")
+    typer.echo(f"not signed yet: {unsigned}" if unsigned else "signed by the coordinator")
+
+
+def _print_parity(parity: Parity | PixelParity) -> None:
     from rich.console import Console
 
+    from edge_client.prove.certificate import Parity
     from edge_client.prove.parity_table import print_parity
 
-    print_parity(parity, Console())
-    typer.echo(compiled.calibration or NO_THRESHOLD)
-    graph = f"exported in {timings.export:.1f} s" if timings.exported else "kept from an earlier memory"
-    typer.echo(f"graph: {graph}; loaded in {timings.load:.2f} s; another memory takes {1000 * timings.swap:.2f} ms")
-    typer.echo(f"{compiled.folder}: {parity.precision} on {compiled.choice.runner.backend}")
-    typer.echo(f"not signed yet: {unsigned}" if unsigned else "signed by the coordinator")
+    if isinstance(parity, Parity):
+        print_parity(parity, Console())
+        return
+    typer.echo(f"{parity.agreement:.2%} of {parity.pixels} pixels get the class of the {parity.reference}")
+    typer.echo(f"of 1000 logits 999 differ by at most {parity.quantile:.1e} of how much they vary")
+    for one in parity.changed:
+        typer.echo(f"changed: {one.compiled}, trained {one.trained}, whose logit is {one.margin:.2g} higher")
 
 
 @contextmanager

@@ -118,7 +118,9 @@ def _model_and_data(folder: Path, root: Path) -> tuple[SceneModel, Data]:
 
     bound_threads()
     config = load_site_config(root) if (root / SITE_FILE).exists() else None
-    return load_scene_model(folder, checked_weights(config) if config else {}), config.data if config else Data()
+    model = load_scene_model(folder, root, checked_weights(config) if config else {})
+    typer.echo(f"edgefed: {model.description}, classifies", err=True)
+    return model, config.data if config else Data()
 
 
 def _written(found: ClassMap, maps: Path | None) -> dict[str, Any]:

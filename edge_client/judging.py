@@ -55,7 +55,7 @@ def _compiled(root: Path, folder: Path, rate: float | None) -> Judge:
     key = required_key(root, folder / COMPILED, compiled_here=True)
     compiled = load_compiled(folder / COMPILED, engines=root / ENGINES, rate=kept, key=key)
     with (folder / "global.safetensors").open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != compiled.bundle.bank_sha256:
+        if hashlib.file_digest(file, "sha256").hexdigest() != compiled.bundle.global_sha256:
             raise StateError(f"{folder / COMPILED} holds another memory than {folder}; run `edgefed client compile`")
     return compiled
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from edge_client.bundle.files import BANK, SIGNATURE, SUMS, read_files
+from edge_client.bundle.files import SIGNATURE, SUMS, kind_of, read_files
 from edge_client.bundle.signature import check_signature
 from edge_client.bundle.sums import check_sums
 from edge_client.connection import Connection
@@ -60,6 +60,7 @@ def try_to_sign(root: Path, folder: Path) -> str | None:
 
 
 async def _ask(connection: Connection, files: Mapping[str, bytes]) -> bytes:
-    request = releases_pb2.SignBundleRequest(sums=files[SUMS], global_digest=blake3(files[BANK]).digest())
+    made_of = files[kind_of(files).made_of]
+    request = releases_pb2.SignBundleRequest(sums=files[SUMS], global_digest=blake3(made_of).digest())
     reply = await connection.call(connection.releases.SignBundle, request, timeout_s=_CALL_S)
     return reply.signature

@@ -6,7 +6,9 @@ import re
 
 from protos.errors import IntegrityError
 
+# A bundle holds one of these: the job's global artifact, byte for byte.
 MEMORY_BANK_FILE = "memory_bank.safetensors"
+WEIGHTS_FILE = "weights.safetensors"
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.]{1,64})")
 
 

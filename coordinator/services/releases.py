@@ -13,7 +13,7 @@ from coordinator.release_key import ReleaseKey
 from coordinator.services.door import Door, answers
 from protos.artifacts import check_digest
 from protos.errors import IntegrityError, InvalidInput, Refused
-from protos.sums import MEMORY_BANK_FILE, read_sums
+from protos.sums import MEMORY_BANK_FILE, WEIGHTS_FILE, read_sums
 from protos.v1 import releases_pb2 as pb
 from protos.v1 import releases_pb2_grpc
 
@@ -29,7 +29,7 @@ class ReleasesService(releases_pb2_grpc.ReleasesServicer):
 
     @answers("site")
     async def SignBundle(self, request: pb.SignBundleRequest, role: Role) -> pb.SignBundleReply:
-        """Signs a list of digests in which the memory is the named global model, byte for byte."""
+        """Signs a list of digests in which the memory, or the weights, are the named global model, byte for byte."""
         digest = check_digest(request.global_digest.hex())
         # Not what the site has sent itself: an update is no model that the coordinator vouches for.
         if not self._jobs.may_read(role.name, digest):
@@ -37,11 +37,12 @@ class ReleasesService(releases_pb2_grpc.ReleasesServicer):
                 f"{digest[:12]} is not a global model of a job that {role.name} has joined; nothing is signed"
             )
         try:
-            promised = read_sums(request.sums).get(MEMORY_BANK_FILE)
+            promised = read_sums(request.sums)
         except IntegrityError as error:
             raise InvalidInput(str(error)) from error
-        if promised != await asyncio.to_thread(_sha256, self._store.path(digest)):
-            raise Refused(f"{MEMORY_BANK_FILE} of the bundle is not the global model {digest[:12]}; nothing is signed")
+        made_of = [promised[name] for name in (MEMORY_BANK_FILE, WEIGHTS_FILE) if name in promised]
+        if made_of != [await asyncio.to_thread(_sha256, self._store.path(digest))]:
+            raise Refused(f"what the bundle was compiled from is not the global model {digest[:12]}; nothing is signed")
         return pb.SignBundleReply(signature=self._key.sign(request.sums))
 
 

@@ -29,7 +29,7 @@ def read_bank(memory: bytes, generator: bytes | None, *, cell_scale: bool) -> Ba
         InvalidInput: a file is no safetensors file, or its tensors are not a bank or a generator of the bank's width.
     """
     try:
-        rows = from_arrays(_load(memory, "memory_bank.safetensors")).rows
+        rows = from_arrays(load_tensors(memory, "memory_bank.safetensors")).rows
     except ValueError as error:
         raise InvalidInput(f"memory_bank.safetensors is not a memory bank: {error}") from error
     scales = cell_scales(rows) if cell_scale else np.ones(len(rows), np.float32)
@@ -44,7 +44,7 @@ def generator_file(local: Mapping[str, NDArray[np.generic]]) -> bytes | None:
 
 
 def _generator(data: bytes, width: int) -> Pair:
-    tensors = _load(data, "generator.safetensors")
+    tensors = load_tensors(data, "generator.safetensors")
     shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in tensors.items()}
     if shapes != {"weight": ((width, width), "float32"), "bias": ((width,), "float32")}:
         raise InvalidInput(f"generator.safetensors is not a generator of the memory's {width} features")
@@ -54,7 +54,8 @@ def _generator(data: bytes, width: int) -> Pair:
     return weight, bias
 
 
-def _load(data: bytes, name: str) -> dict[str, NDArray[np.generic]]:
+def load_tensors(data: bytes, name: str) -> dict[str, NDArray[np.generic]]:
+    """The tensors of a file of a bundle. Raises `InvalidInput` where it is no safetensors file."""
     try:
         tensors: dict[str, NDArray[np.generic]] = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:  # the last two for types that numpy lacks

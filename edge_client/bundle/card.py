@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from edge_client.bundle.calibration import CalibrationFile
-from edge_client.bundle.manifest import Manifest
+from edge_client.bundle.manifest import DetectorManifest
 from edge_client.calibration import calibrate
 from edge_client.prove.certificate import Certificate, Parity
 
 
-def model_card(manifest: Manifest, calibration: CalibrationFile, parity: Parity) -> str:
+def model_card(manifest: DetectorManifest, calibration: CalibrationFile, parity: Parity) -> str:
     """The card as Markdown."""
     backbone, memory, size = manifest.backbone, manifest.memory, manifest.input.size
     proven = "\n".join(f"- {_proof(certificate)}" for certificate in parity.certificates)

@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from protos.errors import InvalidInput
+from protos.sums import MEMORY_BANK_FILE, WEIGHTS_FILE
 
 SUMS: Final = "SHA256SUMS"
 SIGNATURE: Final = "model.sig"
 MANIFEST: Final = "manifest.json"
-BANK: Final = "memory_bank.safetensors"
+BANK: Final = MEMORY_BANK_FILE
+WEIGHTS: Final = WEIGHTS_FILE
 GENERATOR: Final = "generator.safetensors"
 CALIBRATION: Final = "calibration.json"
 PARITY: Final = "parity.json"
@@ -25,15 +28,49 @@ CARD: Final = "MODEL_CARD.md"
 BENCH: Final = "bench.json"
 MODELS: Final[Mapping[str, str]] = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
 
-REQUIRED = frozenset({MANIFEST, MODELS["fp32"], BANK, CALIBRATION, PARITY, CARD})
-OPTIONAL = frozenset({GENERATOR, *MODELS.values()})
+
+@dataclass(frozen=True)
+class Kind:
+    """Which files a bundle holds, by what its model does.
+
+    Attributes:
+        made_of: the job's global artifact, byte for byte; it tells the kind.
+        required: all that must be there, besides SHA256SUMS.
+        optional: what may be.
+    """
+
+    made_of: str
+    required: frozenset[str]
+    optional: frozenset[str]
+
+
+_ALL = {MANIFEST, MODELS["fp32"], PARITY, CARD}
+DETECTOR: Final = Kind(BANK, frozenset({*_ALL, BANK, CALIBRATION}), frozenset({GENERATOR, *MODELS.values()}))
+CLASSIFIER: Final = Kind(WEIGHTS, frozenset({*_ALL, WEIGHTS}), frozenset())
 # They speak of the others, or, as a measurement, of the device; nothing that judges an image reads them.
 UNLISTED = frozenset({SUMS, SIGNATURE, BENCH})
+_KNOWN = UNLISTED.union(*(kind.required | kind.optional for kind in (DETECTOR, CLASSIFIER)))
 
-_MAX_BYTES: Mapping[str, int] = {name: 1 << 30 for name in MODELS.values()} | {BANK: 1 << 30, GENERATOR: 1 << 26}
+_MAX_BYTES: Mapping[str, int] = {**dict.fromkeys([*MODELS.values(), BANK, WEIGHTS], 1 << 30), GENERATOR: 1 << 26}
 _MAX_OTHER_BYTES = 16 << 20
 # What is written into a folder that is whole already leaves these where it is killed.
 _UNFINISHED = frozenset({f"{SIGNATURE}.partial", f"{BENCH}.partial"})
+
+
+def kind_of(names: Container[str]) -> Kind:
+    """The kind of a bundle that holds files of these names."""
+    return CLASSIFIER if WEIGHTS in names else DETECTOR
+
+
+def is_classifier(path: Path) -> bool:
+    """Whether a folder or tar file looks like a bundle that classifies the pixels of cubes; nothing is verified."""
+    if path.is_dir():
+        return (path / WEIGHTS).exists()
+    try:
+        with tarfile.open(path, "r:") as archive:
+            return WEIGHTS in archive.getnames()
+    except (OSError, tarfile.TarError, EOFError):
+        return False  # what is wrong with it is told by whoever reads it
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -84,7 +121,7 @@ def _tar(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _limit(path: Path, name: str) -> int:
-    if name not in REQUIRED | OPTIONAL | UNLISTED:
+    if name not in _KNOWN:
         raise InvalidInput(f"the bundle {path} holds {name[:80]!r}, which belongs to no bundle; remove it")
     return _MAX_BYTES.get(name, _MAX_OTHER_BYTES)
 

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from edge_client.bundle.files import BANK, WEIGHTS
+from edge_client.bundle.record import SCHEMA, Count, Digest, Manifest, Record
 from models.scoring import Rule
 from protos.errors import InvalidInput
 
-SCHEMA: Final = 1
 
-Precision = Literal["fp32", "fp16", "int8"]
-Count = Annotated[int, Field(ge=1, le=1 << 20)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class Input(_Record):
+class Input(Record):
     """What images become before the graph; it does the rest itself, mean and deviation of the backbone too.
 
     Attributes:
@@ -36,7 +28,7 @@ class Input(_Record):
     size: Annotated[int, Field(ge=64, le=1024)]
 
 
-class Output(_Record):
+class Output(Record):
     """What the graph gives: raw figures, without threshold and without smoothing.
 
     Attributes:
@@ -50,7 +42,7 @@ class Output(_Record):
     self_normalise: bool
 
 
-class Memory(_Record):
+class Memory(Record):
     """The bank that comes with the bundle; another one of the same width may take its place.
 
     Attributes:
@@ -66,7 +58,7 @@ class Memory(_Record):
     generator: bool
 
 
-class Backbone(_Record):
+class Backbone(Record):
     """Whose features they are.
 
     Attributes:
@@ -80,55 +72,67 @@ class Backbone(_Record):
     sha256: Digest
 
 
-class Graph(_Record):
-    """How the graph was made.
+class DetectorManifest(Manifest):
+    """Of a bundle that judges images."""
 
-    Attributes:
-        opset: of ONNX.
-        exporter: and its version.
-    """
-
-    opset: Count
-    exporter: str
-
-
-class Manifest(_Record):
-    """What a bundle is.
-
-    Attributes:
-        edgefed: the version that made it.
-        job: whose final model it is.
-        round: of the job that made it; None where the site has forgotten it.
-        global_digest: BLAKE3 of the job's global artifact, by which the coordinator keeps it; None in old bundles.
-        backend: that it was proven on, see `parity.json`.
-        precision: of its backbone.
-    """
-
-    schema_version: Literal[1] = SCHEMA
-    edgefed: str
-    job: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-    round: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
-    global_digest: Digest | None = None
+    made_of: ClassVar[str] = BANK
     task: Literal["anomaly"] = "anomaly"
     method: Literal["feddymem"] = "feddymem"
-    backend: str
-    precision: Precision
     input: Input
     output: Output
     memory: Memory
     backbone: Backbone
-    graph: Graph
 
-    def to_json(self) -> bytes:
-        """The file."""
-        return self.model_dump_json(indent=2).encode() + b"\n"
+
+class Windows(Record):
+    """What a cube becomes before the graph.
+
+    Attributes:
+        bands: b, of a pixel before the projection in `weights.safetensors`.
+        wavelengths: of those in nanometres, to which cubes are resampled; empty where all have the same camera.
+        components: c, of a pixel after it.
+        size: s, side of a pixel's window; beyond the scene's border the scene is reflected.
+    """
+
+    shape: Literal["batch components size size"] = "batch components size size"
+    dtype: Literal["float32"] = "float32"
+    bands: Count
+    wavelengths: tuple[Annotated[float, Field(gt=0)], ...]
+    components: Count
+    size: Annotated[int, Field(ge=1, le=1024)]
+
+
+class ClassifierManifest(Manifest):
+    """Of a bundle that tells the class of every pixel of a cube.
+
+    Attributes:
+        network: of the job.
+        input: of the graph.
+        logits: what the graph gives.
+        classes: their names, in the order of the logits.
+    """
+
+    made_of: ClassVar[str] = WEIGHTS
+    task: Literal["pixel classes"] = "pixel classes"
+    method: Literal["wsa"] = "wsa"
+    network: str
+    input: Windows
+    logits: Literal["batch classes, float32, the highest is the class"] = (
+        "batch classes, float32, the highest is the class"
+    )
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+
+
+_MANIFEST: TypeAdapter[DetectorManifest | ClassifierManifest] = TypeAdapter(
+    Annotated[DetectorManifest | ClassifierManifest, Field(discriminator="task")]
+)
 
 
 class _Version(BaseModel):
     schema_version: int
 
 
-def read_manifest(data: bytes) -> Manifest:
+def read_manifest(data: bytes) -> DetectorManifest | ClassifierManifest:
     """The manifest in a file's bytes.
 
     Raises:
@@ -140,8 +144,8 @@ def read_manifest(data: bytes) -> Manifest:
             raise InvalidInput(
                 f"the bundle has the schema {version} and this edgefed reads {SCHEMA}; update edgefed, or compile here"
             )
-        return Manifest.model_validate_json(data)
+        return _MANIFEST.validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
+        where = ".".join(str(part) for part in first["loc"][1:]) or "it"  # without the task
         raise InvalidInput(f"manifest.json cannot be used: {where}: {first['msg']}; compile the model again") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from edge_client.bundle.files import REQUIRED, SUMS, UNLISTED
+from edge_client.bundle.files import SUMS, UNLISTED, kind_of
 from protos.errors import IntegrityError
 from protos.sums import read_sums
 
@@ -23,7 +23,7 @@ def check_sums(files: Mapping[str, bytes]) -> None:
         IntegrityError: a file is missing, is not listed, or is another one than the list promises.
     """
     again = "get the bundle again, or compile the model again"
-    if missing := sorted((REQUIRED | {SUMS}) - files.keys()):
+    if missing := sorted((kind_of(files).required | {SUMS}) - files.keys()):
         raise IntegrityError(f"the bundle lacks {', '.join(missing)}; {again}")
     promised = read_sums(files[SUMS])
     present = files.keys() - UNLISTED

@@ -10,19 +10,20 @@ from blake3 import blake3
 from edge_client.bundle.calibration import CalibrationFile
 from edge_client.bundle.card import model_card
 from edge_client.bundle.files import BANK, CALIBRATION, CARD, GENERATOR, MANIFEST, MODELS, PARITY
-from edge_client.bundle.manifest import Backbone, Graph, Input, Manifest, Memory, Output
+from edge_client.bundle.manifest import Backbone, DetectorManifest, Input, Memory, Output
+from edge_client.bundle.record import Graph
 from edge_client.compile.export import OPSET
 from edge_client.compile.source import Source
 from edge_client.prove.exhibit import Role
 from edge_client.prove.precision import Choice
 
 
-def manifest_of(source: Source, choice: Choice) -> Manifest:
+def manifest_of(source: Source, choice: Choice) -> DetectorManifest:
     """What is known of the bundle."""
     settings = source.model.settings
     features, score = settings.features, settings.score
     rows, width = source.bank.rows.shape
-    return Manifest(
+    return DetectorManifest(
         edgefed=version("edgefed"),
         job=source.model.job,
         round=source.round,

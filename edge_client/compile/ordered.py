@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edge_client.compile.compiler import Request, compile_model
+from edge_client.compile.compiler import compile_model
+from edge_client.compile.request import Request
 from edge_client.compile_order import read_order
 from edge_client.signing import try_to_sign
 from edge_client.state import model_folder
@@ -26,11 +27,11 @@ def compile_ordered(root: Path, job: str, report: Report) -> dict[str, Any]:
     order = read_order(model_folder(root, job))
     if order is None:
         raise InvalidInput(f"nobody has asked for the model of {job!r} to be compiled; run `edgefed client compile`")
-    compiled = compile_model(Request(root, job, order.backend, order.precision, order.allow_fallback), report)
-    unsigned = try_to_sign(root, compiled.folder)
-    notes = [str(compiled.choice.refused)] if compiled.choice.refused else []
+    folder, compiled = compile_model(Request(root, job, order.backend, order.precision, order.allow_fallback), report)
+    unsigned = try_to_sign(root, folder)
+    notes = [str(compiled.refused)] if compiled.refused else []
     return {
-        "backend": compiled.choice.runner.backend,
-        "precision": compiled.choice.parity.precision,
+        "backend": compiled.backend,
+        "precision": compiled.parity.precision,
         "notes": [*notes, *([f"the compiled model is not signed yet: {unsigned}"] if unsigned else [])],
     }

@@ -83,7 +83,7 @@ def read_source(root: Path, job: str | None) -> Source:
     graph, kept = kept_graph(root / GRAPHS, key, lambda: export(model.detector.graph(), settings.features.image_size))
     export_s = time.perf_counter() - started
     return Source(
-        model, _round(root, model.job), weights_sha256, memory, generator, bank, graph, not kept, export_s
+        model, installed_round(root, model.job), weights_sha256, memory, generator, bank, graph, not kept, export_s
     )  # fmt: skip
 
 
@@ -110,7 +110,8 @@ def read_exhibit(root: Path, model: InstalledModel, report: Report) -> Exhibit:
     )  # fmt: skip
 
 
-def _round(root: Path, job: str) -> int | None:
+def installed_round(root: Path, job: str) -> int | None:
+    """The round whose model of a job is installed at a site; None where nothing tells."""
     found = (standing for standing in standings(open_state(root)) if standing.job == job)
     return next((standing.round for standing in found if standing.state == "installed"), None)
 

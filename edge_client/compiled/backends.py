@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from edge_client.compiled.onnxruntime import CUDA, OnnxRuntimeRunner
+from edge_client.compiled.onnxruntime import OnnxRuntimeRunner
 from edge_client.compiled.runner import Bank, Runner
+from edge_client.compiled.session import CUDA
 from protos.errors import BackendMissing, EngineError, InvalidInput
 
 Backend = Literal["onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx"]

@@ -11,7 +11,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from numpy.typing import NDArray
 
-from edge_client.bundle.bundle import Bundle, open_bundle
+from edge_client.bundle.bundle import DetectorBundle, open_bundle
 from edge_client.calibration import Calibration, calibrate
 from edge_client.compiled.backends import MOST_IMAGES, Graph, choose_runner
 from edge_client.compiled.runner import RawScores, Runner
@@ -19,7 +19,7 @@ from edge_client.images import read_image
 from edge_client.judge import Judgement, judgements
 from models.pixels import resized
 from models.scoring import smooth_maps
-from protos.errors import StateError
+from protos.errors import InvalidInput, StateError
 
 
 class CompiledModel:
@@ -31,7 +31,7 @@ class CompiledModel:
         rate: the false-reject rate that the site keeps; None is the bundle's own.
     """
 
-    def __init__(self, bundle: Bundle, runner: Runner, rate: float | None = None) -> None:
+    def __init__(self, bundle: DetectorBundle, runner: Runner, rate: float | None = None) -> None:
         self.bundle = bundle
         self.runner = runner
         self._rate = bundle.calibration.false_reject_rate if rate is None else rate
@@ -93,6 +93,8 @@ def load_compiled(
         BackendMissing, EngineError, StateError: see `choose_runner`.
     """
     bundle = open_bundle(path, key)
+    if not isinstance(bundle, DetectorBundle):
+        raise InvalidInput(f"the bundle {path} classifies the pixels of cubes, and judges no images")
     manifest = bundle.manifest
     graph = Graph(name=manifest.job, onnx=bundle.model, precision=manifest.precision, size=manifest.input.size)
     runner = choose_runner(

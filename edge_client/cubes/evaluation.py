@@ -59,7 +59,7 @@ def evaluate_cube(cube: Path, labels: Path, model: SceneModel, data: Data, repor
     file = open_cube(cube, settings.variable)
     truth, names = read_labels(settings, file)
     try:
-        truth = renumbered(truth, names, model.settings.classes)
+        truth = renumbered(truth, names, model.classes)
     except ValueError as error:
         raise InvalidInput(f"{labels} does not fit the model of {model.job}: {error}") from error
     found = map_cube(cube, model, settings, report)
@@ -68,8 +68,8 @@ def evaluate_cube(cube: Path, labels: Path, model: SceneModel, data: Data, repor
     tested = (truth > 0) & (found.classes > 0)
     if not tested.any():
         raise InvalidInput(f"no test pixel of {labels} has data in {cube}")
-    figures = accuracy(truth[tested], found.classes[tested], model.settings.classes)
-    return Evaluated(found, figures, _shared(file, tested, model.classifier.window, data))
+    figures = accuracy(truth[tested], found.classes[tested], model.classes)
+    return Evaluated(found, figures, _shared(file, tested, model.window, data))
 
 
 def _shared(file: CubeFile, tested: NDArray[np.bool_], window: int, data: Data) -> int | None:

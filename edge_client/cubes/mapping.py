@@ -59,10 +59,10 @@ def map_cube(path: Path, model: SceneModel, settings: CubeSettings, report: Repo
     """
     started = time.perf_counter()
     file = open_cube(path, settings.variable)
-    wanted = np.array(model.settings.bands.wavelengths)
+    wanted = np.array(model.wavelengths)
     chosen = view(file, settings, wanted if wanted.size else None)
-    classes = classify(chosen, model.classifier.projection, model.classifier.window, model.predict, report)
-    return ClassMap(path, classes, model.settings.classes, file.georeference, time.perf_counter() - started)
+    classes = classify(chosen, model.projection, model.window, model.predict, report)
+    return ClassMap(path, classes, model.classes, file.georeference, time.perf_counter() - started)
 
 
 def write_map(found: ClassMap, folder: Path) -> dict[str, Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edge_client.prove.certificate import Area, Certificate, Gate, Precision
+from typing import Protocol
+
+from edge_client.prove.certificate import Area, Gate, Precision
 from protos.errors import AccuracyError, EdgeFedError, ParityError
 
 # The greatest relative difference of scores and maps. Rounding to 8 bits moves every number, so for int8 only what
@@ -18,6 +20,22 @@ RANK_CORRELATION = 0.98
 _ROUNDING = 1e-9
 
 
+class Proof(Protocol):
+    """A certificate of whatever was compiled."""
+
+    @property
+    def precision(self) -> str:
+        """Of the compiled model."""
+
+    @property
+    def backend(self) -> str:
+        """That it ran on."""
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """All conditions."""
+
+
 def gates(
     precision: Precision, relative: float, flips: int | None, area: Area | None, ranks: float, nonfinite: int
 ) -> tuple[Gate, ...]:
@@ -31,11 +49,11 @@ def gates(
         ranks: rank correlation of the image scores.
         nonfinite: values that are no numbers.
     """
-    found = [_at_most("values that are no numbers", nonfinite, 0)]
+    found = [at_most("values that are no numbers", nonfinite, 0)]
     if precision in RELATIVE:
-        found.append(_at_most("relative difference", relative, RELATIVE[precision]))
+        found.append(at_most("relative difference", relative, RELATIVE[precision]))
     if precision in FLIPS and flips is not None:
-        found.append(_at_most("changed decisions", flips, FLIPS[precision]))
+        found.append(at_most("changed decisions", flips, FLIPS[precision]))
     if precision in AUROC_CHANGE:
         # Without an image to measure on nothing can be promised: that is a refusal and not a pass.
         change = None if area is None else area.change
@@ -45,7 +63,7 @@ def gates(
     return tuple(found)
 
 
-def refusal(certificate: Certificate) -> EdgeFedError | None:
+def refusal(certificate: Proof) -> EdgeFedError | None:
     """The error for the gates that a compiled model missed; None where all hold."""
     missed = [gate for gate in certificate.gates if not gate.passed]
     if not missed:
@@ -55,7 +73,8 @@ def refusal(certificate: Certificate) -> EdgeFedError | None:
     return kind(f"{certificate.precision} on {certificate.backend} is not used: {figures}")
 
 
-def _at_most(name: str, value: float, bound: float) -> Gate:
+def at_most(name: str, value: float, bound: float) -> Gate:
+    """A condition about parity."""
     return Gate(name=name, about="parity", value=value, bound=bound, passed=value <= bound)
 
 

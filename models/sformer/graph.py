@@ -1,19 +1,25 @@
-"""An SFormer as it is exported."""
+"""SFormer as it is exported."""
 
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
-from models.sformer.network import SFormer
+from torch import nn
+
 from models.sformer.selection import searched_softmax
 from models.sformer.token_selective import TokenSelection
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def exportable(network: SFormer) -> SFormer:
-    """A copy in evaluation mode that selects its tokens without a sort, in operations that every runtime does well."""
+
+def exportable(network: Network) -> Network:
+    """A copy in evaluation mode that selects its tokens without a sort, in operations that every runtime does well.
+
+    Of any other network it is a copy in evaluation mode.
+    """
     graph = copy.deepcopy(network).eval()
-    for block in graph.token_blocks:
-        attention = block.attention
-        assert isinstance(attention, TokenSelection)
-        attention.select = searched_softmax
+    for part in graph.modules():
+        if isinstance(part, TokenSelection):
+            part.select = searched_softmax
     return graph

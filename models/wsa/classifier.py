@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.method import Arrays, SiteData
 from models.wsa.first_round import published_projection
+from models.wsa.inference import logits
 from models.wsa.local import first_network, load
 from models.wsa.networks import NETWORKS
 from models.wsa.published import weights_of
 from models.wsa.settings import Settings
-
-_AT_ONCE = 32  # what attention makes of more windows does not stay in the cache
 
 
 class Classifier:
@@ -48,10 +46,7 @@ class Classifier:
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logits (n, k) of windows (n, c, s, s) of components, n at least 1."""
-        with torch.inference_mode():
-            # Copies: torch takes no view that cannot be written to.
-            parts = (np.array(windows[start : start + _AT_ONCE]) for start in range(0, len(windows), _AT_ONCE))
-            return np.concatenate([self.network(torch.from_numpy(part)).numpy() for part in parts])
+        return logits(self.network, windows)
 
     def classes(self, windows: NDArray[np.float32]) -> NDArray[np.int16]:
         """The classes (n,), from 1, of windows (n, c, s, s), n at least 1."""

@@ -55,6 +55,16 @@ async def test_a_bundle_with_a_global_model_of_the_site_is_signed_with_the_key_t
     assert (coordinator.state / "release" / "public.pem").read_bytes() == renewed.release_key_pem
 
 
+async def test_a_bundle_is_signed_by_the_weights_that_it_was_compiled_from(coordinator: Any, plant: Any) -> None:
+    site = await plant("weigher")
+    digest = await a_global_model(coordinator, site, "weighed")
+    memory = sums_with(await site.download(digest))
+    weights = memory.replace(b"memory_bank", b"weights")
+    request = releases_pb2.SignBundleRequest(sums=weights, global_digest=digest)
+    assert (await ReleasesStub(site.channel).SignBundle(request)).signature
+    assert "is not the global model" in await refusal(site, memory + weights.splitlines(keepends=True)[1], digest)
+
+
 async def test_nothing_else_is_signed(coordinator: Any, plant: Any) -> None:
     site, other = await plant("honest"), await plant("curious")
     digest = await a_global_model(coordinator, site, "honest-job")

@@ -242,7 +242,8 @@ def judging_site(tmp_path_factory: pytest.TempPathFactory, cells: Path) -> Path:
 @pytest.fixture(scope="session")
 def compiled_site(judging_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of `judging_site` with its model compiled for ONNX Runtime too; tests leave it as it is."""
-    from edge_client.compile.compiler import Request, compile_model
+    from edge_client.compile.compiler import compile_model
+    from edge_client.compile.request import Request
 
     site = Path(shutil.copytree(judging_site, tmp_path_factory.mktemp("compiled") / "site"))
     compile_model(Request(site, "cells", "onnxruntime", "fp32"), lambda *progress: None)

@@ -5,10 +5,10 @@ import torch
 from edge_client.compile.network import export_network
 from models.sformer.architecture import SMALL
 from models.sformer.graph import exportable
-from models.sformer.inference import logits
 from models.sformer.network import SFormer
 from models.sformer.recipe import Recipe
 from models.sformer.training import train
+from models.wsa.inference import logits
 
 
 def test_classes_of_onnx_runtime_are_those_of_torch_when_exported() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from edge_client.bundle.bundle import Bundle, open_bundle
 from edge_client.compiled.backends import Graph, choose_runner
-from edge_client.compiled.onnxruntime import CPU, CUDA, OnnxRuntimeRunner, available_providers
+from edge_client.compiled.onnxruntime import OnnxRuntimeRunner
 from edge_client.compiled.runner import Bank
+from edge_client.compiled.session import CPU, CUDA, available_providers
 from protos.errors import BackendMissing, EngineError, InvalidInput
 
 

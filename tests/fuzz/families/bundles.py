@@ -12,7 +12,8 @@ from safetensors.numpy import save
 
 from edge_client.bundle.bundle import open_bundle
 from edge_client.bundle.calibration import CalibrationFile
-from edge_client.bundle.manifest import Backbone, Graph, Input, Manifest, Memory, Output
+from edge_client.bundle.manifest import Backbone, DetectorManifest, Input, Memory, Output
+from edge_client.bundle.record import Graph
 from edge_client.bundle.sums import sums_of
 from edge_client.bundle.writing import tar_of
 from tests.fuzz.families.tensors import bend_file
@@ -22,7 +23,7 @@ from tests.fuzz.mutations import bend_bytes, bend_json
 
 def _files() -> dict[str, bytes]:
     rows = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float16)
-    manifest = Manifest(
+    manifest = DetectorManifest(
         edgefed="0.1.0", job="cells", backend="onnxruntime", precision="fp32", input=Input(size=64),
         output=Output(rule="max", self_normalise=False), graph=Graph(opset=18, exporter="none"),
         memory=Memory(rows=6, width=4, cell_scale=True, generator=True),
