@@ -20,14 +20,13 @@ from statistics import mean
 from typing import Any, Literal
 
 import torch
-from sklearn.svm import SVC
 
 from benchmarks.indian_pines import load_scene
 from benchmarks.sformer_scene import Components, components
 from models.hsi.accuracy import Accuracy, accuracy
 from models.hsi.scene import Scene
 from models.hsi.splits import Split, disjoint_split, random_split
-from models.hsi.windows import window_means
+from models.hsi.window_svm import WindowSvm
 from models.sformer.presets import build_small
 from models.sformer.recipe import SMALL_RECIPE
 from models.sformer.training import train
@@ -75,11 +74,8 @@ def run(scene: Scene, split: Split, seen: Components, seed: int, epochs: int) ->
 
 
 def svm(seen: Components, split: Split) -> Accuracy:
-    """Of the windows' means as they are: to give each component the same variance would bring up the noise."""
-    train_means, test_means = (window_means(seen.cube, pixels, split.window) for pixels in (split.train, split.test))
-    truth = seen.labels[tuple(split.test.T)]
-    model = SVC(C=10.0, gamma="scale").fit(train_means, seen.labels[tuple(split.train.T)])
-    return accuracy(truth, model.predict(test_means), seen.names)
+    predicted = WindowSvm(split.window).train(seen.cube, split.train, seen.labels).predict(seen.cube, split.test)
+    return accuracy(seen.labels[tuple(split.test.T)], predicted, seen.names)
 
 
 def figures(found: Accuracy) -> dict[str, float]:

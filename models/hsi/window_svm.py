@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from models.hsi.windows import Pixels, window_means
 
-_PENALTY = 100.0
+_PENALTY = 10.0
 
 
 class WindowSvm:
@@ -22,7 +20,8 @@ class WindowSvm:
 
     def __init__(self, window: int) -> None:
         self._window = window
-        self._model: Pipeline = make_pipeline(StandardScaler(), SVC(C=_PENALTY, gamma="scale"))
+        # Means as they are: to give each component the same deviation would bring up the noise.
+        self._model = SVC(C=_PENALTY, gamma="scale")
 
     def train(self, components: NDArray[np.float32], pixels: Pixels, labels: NDArray[np.integer]) -> WindowSvm:
         """Learns the labels (h, w) at the pixels (n, 2). Raises `ValueError` as `fit`."""

@@ -14,13 +14,12 @@ from threadpoolctl import threadpool_limits
 from edgefed.demo.hyperspectral.fields import CLASSES, FIELDS, Draw, Kind, draw, indian_pines
 from edgefed.simulation import simulate
 from models.hsi.accuracy import Accuracy, accuracy
-from models.hsi.moments import band_sums
-from models.hsi.projection import fit
 from models.hsi.scene import Scene
 from models.hsi.window_svm import WindowSvm
 from models.hsi.windows import Pixels, cut
-from models.method import SiteData
+from models.method import SiteData, Update
 from models.wsa.classifier import Classifier
+from models.wsa.first_round import published_projection
 from models.wsa.networks import NETWORKS
 from protos.jobs import JobSpec
 
@@ -80,7 +79,7 @@ class Work:
         with threadpool_limits(1):
             drawn = draw(task.kind, task.seed, NETWORKS[settings.network].window)
             if task.who == "svm":
-                return _baseline(drawn, settings.bands.components)
+                return self._baseline(drawn)
             return self._trained(task, drawn)
 
     def _trained(self, task: Task, drawn: Draw) -> Measured:
@@ -92,6 +91,16 @@ class Work:
         if not task.map:
             return Measured(accuracy(drawn.truth, _classes(model, drawn.split.test), CLASSES))
         return measured_map(drawn, _classes(model, _all_pixels(drawn.whole)).reshape(drawn.whole.labels.shape))
+
+    def _baseline(self, drawn: Draw) -> Measured:
+        """On the components that the job's first round would give of the pooled pixels."""
+        method, settings = self.spec.the_method, self.spec.the_settings
+        pooled = SiteData((), "pooled", {}, self.scratch, "pooled", (drawn.whole,))
+        sums = method.local_update(settings, pooled, None, {}, 0, lambda stage, step, steps: None)
+        first = method.aggregate(settings, None, [Update("pooled", sums.weight, sums.update)], 0).arrays
+        seen = published_projection(first).apply(drawn.whole.cube)
+        svm = WindowSvm(drawn.split.window).train(seen, drawn.split.train, drawn.whole.labels)
+        return Measured(accuracy(drawn.truth, svm.predict(seen, drawn.split.test), CLASSES))
 
 
 def _settings(spec: JobSpec, task: Task) -> dict[str, Any]:
@@ -113,13 +122,6 @@ def _classes(model: Classifier, pixels: Pixels) -> NDArray[np.int16]:
     components = model.projection.apply(indian_pines().cube)
     parts = (pixels[start : start + _AT_ONCE] for start in range(0, len(pixels), _AT_ONCE))
     return np.concatenate([model.classes(cut(components, part, model.window)) for part in parts])
-
-
-def _baseline(drawn: Draw, components: int) -> Measured:
-    cube = drawn.whole.cube
-    projected = fit(band_sums(cube[tuple(drawn.split.train.T)]), components).apply(cube)
-    svm = WindowSvm(drawn.split.window).train(projected, drawn.split.train, drawn.whole.labels)
-    return Measured(accuracy(drawn.truth, svm.predict(projected, drawn.split.test), CLASSES))
 
 
 def _all_pixels(scene: Scene) -> Pixels:
