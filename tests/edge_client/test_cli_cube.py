@@ -100,14 +100,14 @@ def test_a_site_trains_alone_and_maps_another_scene(site: Path, edgefed: Edgefed
 
 
 def test_a_site_with_several_cubes_is_split_and_measured_in_each(site: Path, edgefed: Edgefed) -> None:
-    alone = trained(edgefed, site, "--per-class", 20)
+    alone = trained(edgefed, site)
     (site / "model").rename(site / "first")
     cube, labels = scene(3)
     np.savez(site / "other.npz", cube=cube, gt=np.where(labels == 2, 0, labels), class_names=CLASSES)
     scenes = "".join(f'[[data.scenes]]\ncube = "{name}.npz"\nlabels = "{name}.npz"\n' for name in ("scene", "other"))
     (site / "site.toml").write_text(f"{scenes}[egress]\nallow = []\nmax_bytes = 1\n")
-    document = trained(edgefed, site, "--per-class", 20)
-    assert alone["train_pixels"] == 60 and document["train_pixels"] == 60 + 40
+    document = trained(edgefed, site)
+    assert alone["train_pixels"] == 150 and document["train_pixels"] == 150 + 100
     assert document["test_pixels"] > alone["test_pixels"] and document["accuracy"]["oa"] > 0.9
     assert document["accuracy"]["pixels"]["soy"] == alone["accuracy"]["pixels"]["soy"]
 

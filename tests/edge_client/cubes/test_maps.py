@@ -108,7 +108,7 @@ def test_a_long_name_is_shortened_in_the_legend_and_whole_in_the_files(tmp_path:
     assert draw_map(classes, names).width < 512 + 800
     write_geotiff(tmp_path / "map.tif", classes, names, None)
     listed = [item.text for item in ElementTree.parse(tmp_path / "map.tif.aux.xml").iter("Category")]
-    assert listed == ["no data", "soÿ <b>[red]</b> & ", "s", "w" * 200]
+    assert listed == ["no data", "soÿ <b>[red]</b> &", "s", "w" * 200]
 
 
 def test_many_classes_have_colours_of_their_own() -> None:
