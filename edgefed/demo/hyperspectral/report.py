@@ -74,6 +74,7 @@ def write_report(figures: Figures) -> None:
         "held_classes": {site: len(np.unique(field.labels)) - 1 for site, field in figures.drawn.fields.items()},
         "bar_chart": Markup(bars(chart, low=0.0)),
         "table": [(name, measured.accuracy, kind == "federated") for name, measured, kind in compared],
+        "largest": _largest(figures),
         "draws": list(zip(figures.draws, _svm_draws(figures), strict=True)),
         "draws_range": f"{min(figures.draws):.2f} to {max(figures.draws):.2f}",
         "random": figures.random.accuracy.oa,
@@ -110,6 +111,13 @@ def _pictures(figures: Figures) -> list[tuple[str, str]]:
             if measured.map is not None
         ),
     ]
+
+
+def _largest(figures: Figures) -> dict[str, Any]:
+    """The class of most test pixels."""
+    pixels = figures.federated.accuracy.pixels
+    name = max(pixels, key=lambda one: pixels[one])
+    return {"name": name, "share": pixels[name] / sum(pixels.values())}
 
 
 def _scope_chart(layer: str, found: NDArray[np.float64]) -> Markup:
