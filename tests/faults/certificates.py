@@ -74,7 +74,7 @@ def _enrol(fault: str, connection: int, faults: Faults, deployment: Deployment) 
         token, notes = deployment.token(site), []
         for _ in range(_TRIES):
             try:
-                join(deployment.site(site), str(proxy.address), token, images=None)
+                join(deployment.site(site), str(proxy.address), token)
                 break
             except EdgeFedError as error:
                 notes.append(str(error))

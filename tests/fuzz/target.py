@@ -66,7 +66,7 @@ def target(folder: Path) -> Iterator[Target]:
         credentials = {"stranger": _stranger()}
         for kind in ("site", "other"):
             token = federation.command("coordinator", "invite", kind, "--state", str(state))["token"]
-            identity = join(federation.site_state(kind), address, token, images=None)
+            identity = join(federation.site_state(kind), address, token)
             credentials[kind] = identity.key_pem, identity.certificate_pem
         credentials["enrolment"] = enrolment_credentials(decode_token(token).ca_key)
         credentials["operator"] = tuple((state / "operator" / name).read_bytes() for name in ("key.pem", "cert.pem"))
