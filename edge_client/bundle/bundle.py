@@ -14,7 +14,18 @@ from pydantic import ValidationError
 
 from edge_client.bundle.bank import read_bank
 from edge_client.bundle.calibration import CalibrationFile
-from edge_client.bundle.files import BANK, CALIBRATION, GENERATOR, MANIFEST, MODELS, SUMS, UNLISTED, kind_of, read_files
+from edge_client.bundle.files import (
+    BANK,
+    CALIBRATION,
+    GENERATOR,
+    MANIFEST,
+    MODELS,
+    SUMS,
+    UNLISTED,
+    WEIGHTS,
+    kind_of,
+    read_files,
+)
 from edge_client.bundle.manifest import ClassifierManifest, DetectorManifest, read_manifest
 from edge_client.bundle.signature import check_signature
 from edge_client.bundle.spectra import read_projection
@@ -111,19 +122,26 @@ def bundle_of(path: Path, files: Mapping[str, bytes]) -> DetectorBundle | Classi
         foreign = files.keys() - kind.required - kind.optional - UNLISTED
         if foreign or manifest.made_of != kind.made_of or MODELS[manifest.precision] not in files:
             raise InvalidInput("manifest.json and the bundle's files contradict each other")
+        bundle = _of_kind(path, manifest, files)
         if manifest.global_digest not in (None, blake3(files[kind.made_of]).hexdigest()):
             raise InvalidInput(f"{kind.made_of} is not the global artifact that manifest.json names")
-        if isinstance(manifest, ClassifierManifest):
-            projection = read_projection(files[kind.made_of], manifest.input)
-            return ClassifierBundle(path=path, manifest=manifest, files=files, projection=projection)
-        return DetectorBundle(
-            path=path, manifest=manifest, files=files, bank=_bank(manifest, files),
-            calibration=CalibrationFile.model_validate_json(files[CALIBRATION]),
-        )  # fmt: skip
+        return bundle
     except InvalidInput as error:
         raise InvalidInput(f"the bundle {path} cannot be used: {error}") from error
     except ValidationError as error:
         raise InvalidInput(f"the bundle {path} cannot be used: {CALIBRATION}: {error.errors()[0]['msg']}") from error
+
+
+def _of_kind(
+    path: Path, manifest: DetectorManifest | ClassifierManifest, files: Mapping[str, bytes]
+) -> DetectorBundle | ClassifierBundle:
+    if isinstance(manifest, ClassifierManifest):
+        projection = read_projection(files[WEIGHTS], manifest.input)
+        return ClassifierBundle(path=path, manifest=manifest, files=files, projection=projection)
+    calibration = CalibrationFile.model_validate_json(files[CALIBRATION])
+    return DetectorBundle(
+        path=path, manifest=manifest, files=files, bank=_bank(manifest, files), calibration=calibration
+    )
 
 
 def _bank(manifest: DetectorManifest, files: Mapping[str, bytes]) -> Bank:

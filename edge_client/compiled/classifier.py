@@ -33,8 +33,6 @@ class CompiledClassifier:
         EngineError: the graph cannot be loaded, or is of other windows or classes.
     """
 
-    precision = "fp32"
-
     def __init__(self, onnx: bytes, shape: tuple[int, int, int], classes: int, provider: str = CPU) -> None:
         self._session: Session = open_session(onnx, provider)
         session = self._session

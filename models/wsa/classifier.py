@@ -50,4 +50,4 @@ class Classifier:
 
     def classes(self, windows: NDArray[np.float32]) -> NDArray[np.int16]:
         """The classes (n,), from 1, of windows (n, c, s, s), n at least 1."""
-        return self.logits(windows).argmax(axis=1).astype(np.int16) + 1
+        return np.asarray(self.logits(windows).argmax(axis=1) + 1, np.int16)
