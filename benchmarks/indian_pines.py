@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,7 @@ def quadrants(
     """
     drawn, scene = draw(kind, seed, window), load_scene()
     sites = {site: SiteData((), site, {}, scratch, site, (field,)) for site, field in drawn.fields.items()}
-    labels, pixels = np.zeros_like(scene.labels), tuple(drawn.split.test.T)
-    fifth = np.random.default_rng(12345).permutation(labels.size)[: labels.size // 5]
-    kept_apart = np.isin(np.arange(labels.size), fifth).reshape(labels.shape)
-    labels[pixels] = np.where(kept_apart[pixels] == validate, scene.labels[pixels], 0)
-    return sites, replace(scene, labels=labels)
+    pixels, size = drawn.split.test, scene.labels.size
+    fifth = np.random.default_rng(12345).permutation(size)[: size // 5]
+    kept_apart = np.isin(np.arange(size), fifth).reshape(scene.labels.shape)
+    return sites, scene.labelled_at(pixels[kept_apart[tuple(pixels.T)] == validate])

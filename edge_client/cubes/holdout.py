@@ -74,13 +74,7 @@ def split_scenes(
 
 def with_labels_at(data: SiteData, pixels: Sequence[Pixels]) -> SiteData:
     """A site's data with the labels of some pixels (n, 2) of each scene alone."""
-    return replace(data, scenes=tuple(map(_labelled_at, data.scenes, pixels)))
-
-
-def _labelled_at(scene: Scene, pixels: Pixels) -> Scene:
-    kept = np.zeros_like(scene.labels)
-    kept[tuple(pixels.T)] = scene.labels[tuple(pixels.T)]
-    return replace(scene, labels=kept)
+    return replace(data, scenes=tuple(map(Scene.labelled_at, data.scenes, pixels)))
 
 
 def measure(

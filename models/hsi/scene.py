@@ -5,7 +5,7 @@ h and w are the scene's height and width in pixels, b the number of its bands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,12 @@ class Scene:
         """Class name -> how many pixels carry its label."""
         found = np.bincount(self.labels.ravel(), minlength=len(self.class_names) + 1)[1:]
         return {name: int(count) for name, count in zip(self.class_names, found, strict=True)}
+
+    def labelled_at(self, pixels: NDArray[np.intp]) -> Scene:
+        """The scene with the labels of these pixels (n, 2) alone."""
+        kept = np.zeros_like(self.labels)
+        kept[tuple(pixels.T)] = self.labels[tuple(pixels.T)]
+        return replace(self, labels=kept)
 
 
 def check_labels(labels: NDArray[np.integer], cube_shape: tuple[int, ...], class_names: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgefed.demo.anomaly.comparison import Comparison
 from edgefed.demo.anomaly.plants import Split
+from edgefed.demo.traffic import bytes_down, bytes_up
 from edgefed.labelled_set import Measured
 from models.backbones.registry import BACKBONES, weights_file
 from protos.jobs import JobSpec
@@ -94,13 +95,12 @@ class Figures:
     @property
     def bytes_up(self) -> int:
         """Of one site's update in one round: the most that any round needed."""
-        sent = (entry["bytes"] for ledger in self.outcome.ledgers.values() for entry in ledger["entries"])
-        return int(max(sent))
+        return bytes_up(self.outcome.ledgers)
 
     @property
     def bytes_down(self) -> int:
         """Of the global memory to one site in one round."""
-        return int(max(past["bytes_down"] for past in self.rounds)) // len(self.split.train)
+        return bytes_down(self.rounds, len(self.split.train))
 
     def as_json(self) -> dict[str, Any]:
         """The document that `edgefed demo anomaly --json` prints; bytes are of one site in one round."""

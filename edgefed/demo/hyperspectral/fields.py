@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from models.hsi.scene import Scene
 from models.hsi.splits import Split, disjoint_split, random_split
-from models.hsi.windows import Pixels
 from protos.errors import InvalidInput
 
 Kind = Literal["disjoint", "random"]
@@ -74,7 +73,7 @@ def draw(kind: Kind, seed: int, window: int) -> Draw:
     """The same for the same seed: at most 50 training pixels of each class, dealt to the fields that they lie in."""
     scene = indian_pines()
     split = (disjoint_split if kind == "disjoint" else random_split)(scene.labels, window, seed=seed)
-    whole = replace(scene, labels=_only(scene.labels, split.train))
+    whole = scene.labelled_at(split.train)
     return Draw(split, whole, {site: _part(whole, *where) for site, where in zip(FIELDS, _corners(), strict=True)})
 
 
@@ -91,12 +90,6 @@ def _corners() -> list[tuple[slice, slice]]:
     height, width = indian_pines().labels.shape
     rows, columns = ((slice(0, length // 2), slice(length // 2, length)) for length in (height, width))
     return [(down, across) for down in rows for across in columns]
-
-
-def _only(labels: NDArray[np.int16], pixels: Pixels) -> NDArray[np.int16]:
-    kept = np.zeros_like(labels)
-    kept[tuple(pixels.T)] = labels[tuple(pixels.T)]
-    return kept
 
 
 def _part(whole: Scene, rows: slice, columns: slice) -> Scene:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgefed.demo.hyperspectral.alternatives import Measured
 from edgefed.demo.hyperspectral.comparison import Comparison
 from edgefed.demo.hyperspectral.fields import Draw
+from edgefed.demo.traffic import bytes_down, bytes_up
 from protos.jobs import JobSpec
 
 if TYPE_CHECKING:
@@ -64,13 +65,12 @@ class Figures:
     @property
     def bytes_up(self) -> int:
         """Of one site's update in one round: the most that any round needed."""
-        sent = (entry["bytes"] for ledger in self.outcome.ledgers.values() for entry in ledger["entries"])
-        return int(max(sent))
+        return bytes_up(self.outcome.ledgers)
 
     @property
     def bytes_down(self) -> int:
         """Of the global model to one site in one round."""
-        return int(max(past["bytes_down"] for past in self.rounds)) // len(self.drawn.fields)
+        return bytes_down(self.rounds, len(self.drawn.fields))
 
     def as_json(self) -> dict[str, Any]:
         """The document that `edgefed demo hyperspectral --json` prints; bytes are of one site in one round."""
